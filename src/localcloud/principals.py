@@ -1,0 +1,67 @@
+"""Who calls: principals, and the credentials that the local cloud has issued for them."""
+
+import secrets
+import threading
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+
+
+class Kind(Enum):
+    """What a principal is; decides which rules bind it."""
+
+    ROOT = "root"  # the operator: may do everything
+    ROLE = "role"  # a function (or another assumed role): its policies are enforced
+    NODE = "node"  # a managed node with its role token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """An identity behind an access key. `session` is the function environment or the node id."""
+
+    kind: Kind
+    arn: str
+    role_name: str = ""
+    session: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """An access key and what belongs to it; `expires_at` None means it lasts."""
+
+    access_key: str
+    secret_key: str = field(repr=False)
+    session_token: str = field(repr=False, default="")
+    expires_at: datetime | None = None
+    principal: Principal
+
+
+class CredentialStore:
+    """Issues credentials and finds whose they are. Threads may share it."""
+
+    def __init__(self) -> None:
+        self._by_key: dict[str, Credentials] = {}
+        self._lock = threading.Lock()
+
+    def issue(self, principal: Principal, *, expires_at: datetime | None = None) -> Credentials:
+        """New credentials for `principal`: temporary ones (ASIA…, with a token) if they expire, else lasting (AKIA…)."""
+        prefix, token = ("ASIA", secrets.token_urlsafe(96)) if expires_at else ("AKIA", "")
+        made = Credentials(
+            access_key=prefix + "".join(secrets.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") for _ in range(16)),
+            secret_key=secrets.token_urlsafe(30),
+            session_token=token,
+            expires_at=expires_at,
+            principal=principal,
+        )
+        return self.add(made)
+
+    def add(self, credentials: Credentials) -> Credentials:
+        """Make given credentials known (golden recordings bring their own)."""
+        with self._lock:
+            self._by_key[credentials.access_key] = credentials
+        return credentials
+
+    def find(self, access_key: str) -> Credentials | None:
+        """The credentials of `access_key`, expired or not; None if it was never issued here."""
+        with self._lock:
+            return self._by_key.get(access_key)
