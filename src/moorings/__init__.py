@@ -1,0 +1,1 @@
+"""Moorings: enrols servers outside EC2 in AWS Systems Manager, and patches them with a line attached."""

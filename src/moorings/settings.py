@@ -1,0 +1,60 @@
+"""The only reader of the environment: each kind of process reads its settings once, into one frozen value."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from moorings.errors import Misconfigured
+
+DEFAULT_REGION = "us-east-1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrolmentSettings:
+    """What the enrolment functions are told by their stack."""
+
+    region: str
+    table: str
+    stack: str  # short and unique for this stack; marks its activations
+    code_prefix: str  # Parameter Store path, no slash at the end
+    kms_key: str
+    keeper_function: str
+    api_url: str
+    default_configuration: str  # JSON; in force while the ledger holds no configuration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploySettings:
+    """What a deployment is told by its surroundings."""
+
+    region: str
+    function_platform: str  # e.g. "python3.13/x86_64"; empty: what the templates run on
+
+
+def enrolment_settings(environment: Mapping[str, str] | None = None) -> EnrolmentSettings:
+    """The settings of an enrolment function; Misconfigured names every variable that is missing."""
+    env = os.environ if environment is None else environment
+    names = {
+        "region": "AWS_REGION",
+        "table": "MOORINGS_TABLE",
+        "stack": "MOORINGS_STACK",
+        "code_prefix": "MOORINGS_CODE_PREFIX",
+        "kms_key": "MOORINGS_KMS_KEY",
+        "keeper_function": "MOORINGS_KEEPER",
+        "api_url": "MOORINGS_API_URL",
+        "default_configuration": "MOORINGS_DEFAULT_CONFIGURATION",
+    }
+    missing = [variable for variable in names.values() if not env.get(variable)]
+    if missing:
+        raise Misconfigured(
+            f"the function's environment lacks {', '.join(missing)}",
+            remedy="deploy the enrolment stack again; do not change the function's environment by hand",
+        )
+    return EnrolmentSettings(**{field: env[variable] for field, variable in names.items()})
+
+
+def deploy_settings(environment: Mapping[str, str] | None = None) -> DeploySettings:
+    """The settings of the command line: the Region and the platform that zips are built for."""
+    env = os.environ if environment is None else environment
+    region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
+    return DeploySettings(region=region, function_platform=env.get("MOORINGS_FUNCTION_PLATFORM", ""))
