@@ -1,0 +1,135 @@
+"""The way into moto: one request in, one response out, always in the account of the calling world.
+
+moto finds the account by the header X-Moto-Account-Id before it looks at anything else, and keeps its backends in
+process-wide dictionaries by account and Region. Its URL handlers are called directly, without its web server: they get
+a request for the real host name of the service, from which moto reads the Region.
+"""
+
+import importlib
+import re
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import moto.core.errors
+from moto import backends
+from moto.core.base_backend import BackendDict, backend_lock
+from moto.core.exceptions import ServiceException
+from moto.core.request import Request as MotoRequest
+from werkzeug.exceptions import HTTPException
+
+from localcloud.errors import ServiceError, Unsupported
+from localcloud.wire import Headers, Request, Response
+
+NOT_IMPLEMENTED = "NotImplementedByLocalCloud"
+ACCOUNT_HEADER = "X-Moto-Account-Id"
+# Services whose host name has no Region.
+_GLOBAL_HOSTS = {"iam": "iam.amazonaws.com", "cloudfront": "cloudfront.amazonaws.com"}
+# Host names that are not botocore's service name.
+_HOST_NAMES = {"cloudwatch": "monitoring", "stepfunctions": "states", "resourcegroupstaggingapi": "tagging"}
+
+Handler = Callable[[MotoRequest, str, Any], Any]
+
+
+def _silent(*_: Any, **__: Any) -> None:
+    """Stands in for the warning with which moto comments its own table of errors."""
+
+
+# moto warns whenever one of its errors is not in botocore's model; a caller of the local cloud can do nothing about it.
+moto.core.errors.warn = _silent  # type: ignore[attr-defined]
+
+
+def backend(service: str, *, account: str, region: str) -> Any:
+    """moto's backend of `service` for an account, in `region` or, for a global service, for the whole partition."""
+    try:
+        by_region = backends.get_backend(service)[account]  # type: ignore[call-overload]
+    except ImportError as error:
+        raise Unsupported(f"the local cloud has no service {service}") from error
+    return by_region[region if region in by_region else "aws"]
+
+
+def forget_account(account: str) -> None:
+    """Drop everything that moto holds for an account, and the files of its S3 objects."""
+    with backend_lock:
+        for service in list(BackendDict._instances):
+            if account not in list(service.keys()):
+                continue
+            if service.service_name == "s3":
+                service[account].reset()
+                _forget_buckets(service, account)
+            del service[account]
+
+
+def _forget_buckets(service: Any, account: str) -> None:
+    for name, (_, owner) in list(service.bucket_accounts.items()):
+        if owner == account:
+            service.bucket_accounts.pop(name, None)
+
+
+def host_of(service: str, region: str) -> str:
+    """The real host name of a service in a Region."""
+    return _GLOBAL_HOSTS.get(service) or f"{_HOST_NAMES.get(service, service)}.{region}.amazonaws.com"
+
+
+def moto_request(request: Request, *, service: str, account: str, region: str) -> MotoRequest:
+    """The request as moto wants it; parsers and routers of moto take it too."""
+    dropped = {"host", "content-length", "transfer-encoding", ACCOUNT_HEADER.lower(), "expect"}
+    headers = {name: value for name, value in request.headers.items if name.lower() not in dropped}
+    headers[ACCOUNT_HEADER] = account
+    query = f"?{request.query}" if request.query else ""
+    url = f"https://{host_of(service, region)}{request.path}{query}"
+    return MotoRequest.from_primitives(request.method, url, headers, request.body)
+
+
+def call(request: MotoRequest, *, service: str, operation: str) -> Response:
+    """Let moto carry out an operation; raises ServiceError 501 with its name if moto does not know it."""
+    handler = _find_handler(service, request.raw_path)
+    if handler is None:
+        raise not_implemented(service, operation)
+    try:
+        status, headers, body = handler(request, request.raw_url, request.headers)
+    except NotImplementedError as error:
+        raise not_implemented(service, operation) from error
+    except HTTPException as error:
+        status, headers, body = error.code, dict(error.get_headers()), error.get_body()  # type: ignore[assignment]
+    return Response(status=int(status), headers=_headers(headers), body=body.encode() if isinstance(body, str) else body)
+
+
+def not_implemented(service: str, operation: str) -> ServiceError:
+    """The loud answer to an operation that nobody implements."""
+    return ServiceError(NOT_IMPLEMENTED, f"the local cloud does not implement {service}:{operation}", status=501)
+
+
+def as_service_error(error: Exception) -> ServiceError | None:
+    """moto's own refusal (raised by a backend that an overlay calls) as ours; None if it is something else."""
+    if isinstance(error, ServiceException):
+        return ServiceError(error.code, error.message)
+    if isinstance(error, HTTPException) and hasattr(error, "error_type"):
+        return ServiceError(str(error.error_type), str(getattr(error, "message", "")), status=error.code or 400)
+    return None
+
+
+def _headers(source: Any) -> Headers:
+    return Headers(
+        tuple(
+            (str(name), str(one))
+            for name, value in dict(source).items()
+            if str(name).lower() not in {"status", "server"}
+            for one in (value if isinstance(value, list) else [value])
+        )
+    )
+
+
+def _find_handler(service: str, path: str) -> Handler | None:
+    return next((handler for pattern, handler in _handlers(service) if pattern.match(path)), None)
+
+
+@cache
+def _handlers(service: str) -> tuple[tuple[re.Pattern[str], Handler], ...]:
+    safe = service.replace("-", "")
+    package = {"lambda": "awslambda"}.get(safe, safe)
+    try:
+        urls = importlib.import_module(f"moto.{package}.urls")
+    except ImportError:
+        return ()
+    return tuple((re.compile(path.format("")), handler) for path, handler in urls.url_paths.items())

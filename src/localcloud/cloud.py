@@ -1,0 +1,169 @@
+"""Start and stop a local cloud: one process, free loopback ports, nothing left behind."""
+
+import secrets
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from localcloud.clock import Clock, SystemClock
+from localcloud.faults import Faults
+from localcloud.principals import Credentials
+from localcloud.server import Listener, Server, loopback_socket
+from localcloud.world import World
+
+if TYPE_CHECKING:
+    import boto3
+
+_accounts_in_use: set[str] = set()
+_accounts_lock = threading.Lock()
+
+
+class LocalCloud:
+    """One emulated AWS account on loopback; use it as a context manager, or `start()` and `stop()` it.
+
+    Several may run side by side in one process: each has its own account number, which keeps moto's global
+    backends apart.
+    """
+
+    def __init__(
+        self,
+        *,
+        region: str = "us-east-1",
+        clock: Clock | None = None,
+        scale: float = 1.0,
+        account: str | None = None,
+        seed: int = 0,
+    ) -> None:
+        self._account = account
+        self._region = region
+        self._clock = clock or SystemClock(scale=scale)
+        self._seed = seed
+        self._world: World | None = None
+        self._server: Server | None = None
+        self._listener: Listener | None = None
+
+    def start(self) -> Self:
+        """Open the endpoint; returns once it answers."""
+        if self._world is not None:
+            raise RuntimeError("this local cloud runs already")
+        state_dir = Path(tempfile.mkdtemp(prefix="localcloud-"))
+        self._world = World(
+            account=_claim_account(self._account),
+            region=self._region,
+            clock=self._clock,
+            state_dir=state_dir,
+            seed=self._seed,
+        )
+        self._server = self._world.part(_started_server)
+        self._listener = self._server.serve_calls(self._world.endpoint.dispatch, loopback_socket())
+        return self
+
+    def stop(self) -> None:
+        """Stop every thread, close every socket, forget the account, remove the files. Safe to repeat."""
+        world, self._world = self._world, None
+        if world is None:
+            return
+        from localcloud.aws.motobridge import forget_account  # noqa: PLC0415 - moto is loaded when first needed
+
+        try:
+            world.close()
+        finally:
+            forget_account(world.account)
+            shutil.rmtree(world.state_dir, ignore_errors=True)
+            _release_account(world.account)
+            self._server = self._listener = None
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def world(self) -> World:
+        if self._world is None:
+            raise RuntimeError("this local cloud does not run; start() it first")
+        return self._world
+
+    @property
+    def faults(self) -> Faults:
+        return self.world.faults
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where all AWS services answer, as in AWS_ENDPOINT_URL."""
+        if self._listener is None:
+            raise RuntimeError("this local cloud does not run; start() it first")
+        return f"http://127.0.0.1:{self._listener.port}"
+
+    @property
+    def server(self) -> Server:
+        """Serves further sockets (machines, private APIs)."""
+        return self.world.part(_started_server)
+
+    @property
+    def ca_file(self) -> Path:
+        """The certificate that clients of the TLS listeners must trust."""
+        return self.world.authority.pem_file
+
+    def environment(self, credentials: Credentials | None = None) -> dict[str, str]:
+        """What a child process (the AWS CLI, an SDK) needs in its environment to reach this cloud."""
+        who = credentials or self.world.root
+        variables = {
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_ACCESS_KEY_ID": who.access_key,
+            "AWS_SECRET_ACCESS_KEY": who.secret_key,
+            "AWS_REGION": self.world.region,
+            "AWS_DEFAULT_REGION": self.world.region,
+        }
+        if who.session_token:
+            variables["AWS_SESSION_TOKEN"] = who.session_token
+        return variables
+
+    def session(self, credentials: Credentials | None = None) -> "boto3.Session":
+        """A boto3 session with these credentials (the operator's if not given); clients need `endpoint_url`."""
+        import boto3  # noqa: PLC0415 - takes as long to load as the rest of the cloud to start
+
+        who = credentials or self.world.root
+        return boto3.Session(
+            aws_access_key_id=who.access_key,
+            aws_secret_access_key=who.secret_key,
+            aws_session_token=who.session_token or None,
+            region_name=self.world.region,
+        )
+
+    def client(self, service: str, *, credentials: Credentials | None = None, **options: Any) -> Any:
+        """A boto3 client of this cloud over HTTP."""
+        return self.session(credentials).client(service, endpoint_url=self.endpoint_url, **options)
+
+
+def _started_server(_: World) -> Server:
+    server = Server()
+    server.start()
+    return server
+
+
+def _claim_account(wanted: str | None) -> str:
+    with _accounts_lock:
+        account = wanted or _free_account()
+        if account in _accounts_in_use:
+            raise RuntimeError(f"account {account} is in use by another local cloud of this process")
+        _accounts_in_use.add(account)
+    return account
+
+
+def _free_account() -> str:
+    while True:
+        account = f"{secrets.randbelow(9 * 10**11) + 10**11}"
+        if account not in _accounts_in_use:
+            return account
+
+
+def _release_account(account: str) -> None:
+    with _accounts_lock:
+        _accounts_in_use.discard(account)

@@ -1,0 +1,210 @@
+"""All listeners of a local cloud on one asyncio loop in one thread; blocking handlers run in a bounded pool of threads.
+
+Sockets come from outside (also from inside a machine's network namespace), so a listener is just a socket that listens.
+"""
+
+import asyncio
+import socket
+import ssl
+import threading
+from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from localcloud.errors import ConnectionLost
+from localcloud.wire import Headers, Request, Response
+
+# Long polls of simulated agents hold a thread each, so the pool is larger than the largest fleet on one host.
+POOL_THREADS = 1024
+KEEP_ALIVE_SECONDS = 75
+BACKLOG = 2048
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+Handler = Callable[[Request], Response]
+
+
+class _Protocol(H11Protocol):
+    """uvicorn's protocol, which also shows the app its transport, so that a lost answer can cut the connection."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        # asyncio does this only for sockets that were made with an explicit protocol number; without it an answer waits
+        # 40 ms for the client's delayed acknowledgement.
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.app_state = {**self.app_state, "transport": transport}
+
+
+class Listener:
+    """One served socket."""
+
+    def __init__(self, server: "Server", listening: asyncio.Server, state: ServerState, address: tuple[Any, ...]) -> None:
+        self._server = server
+        self._listening = listening
+        self._state = state
+        self.address = address
+
+    @property
+    def port(self) -> int:
+        """The TCP port that the socket listens on."""
+        return int(self.address[1])
+
+    def close(self) -> None:
+        """Stop listening and cut the open connections. Safe to repeat, from any thread."""
+        self._server.run(self._close())
+
+    async def _close(self) -> None:
+        self._listening.close()
+        for protocol in list(self._state.connections):
+            transport = getattr(protocol, "transport", None)
+            if transport is not None:
+                transport.abort()
+        await asyncio.sleep(0)
+
+
+class Server:
+    """The loop and its thread; start it once, serve any number of sockets at any time from any thread."""
+
+    def __init__(self, *, threads: int = POOL_THREADS) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run_loop, name="localcloud-server", daemon=True)
+        self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="localcloud-call")
+        self._listeners: list[Listener] = []
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def serve(self, app: ASGIApp, sock: socket.socket, tls: ssl.SSLContext | None = None) -> Listener:
+        """Serve an ASGI app on a bound socket; returns once it accepts connections."""
+        listener: Listener = self.run(self._serve(app, sock, tls))
+        with self._lock:
+            self._listeners.append(listener)
+        return listener
+
+    def serve_calls(self, handler: Handler, sock: socket.socket, tls: ssl.SSLContext | None = None) -> Listener:
+        """Serve a blocking handler: it runs in the pool; if it raises ConnectionLost the connection is cut unanswered."""
+        return self.serve(self.blocking(handler), sock, tls)
+
+    def blocking(self, handler: Handler) -> ASGIApp:
+        """An ASGI app around a blocking handler."""
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            request = await _read(scope, receive)
+            try:
+                response = await asyncio.get_running_loop().run_in_executor(self._pool, handler, request)
+            except ConnectionLost:
+                await _cut(scope)
+                return
+            await _write(response, send)
+
+        return app
+
+    def run(self, work: Any) -> Any:
+        """Run a coroutine on the loop and wait for its result; nothing happens once the server has stopped."""
+        if self._stopped or not self._thread.is_alive():
+            work.close()
+            return None
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def close(self) -> None:
+        """Close every listener, end the loop and the pool's threads. Safe to repeat."""
+        if self._stopped:
+            return
+        with self._lock:
+            listeners, self._listeners = self._listeners, []
+        for listener in listeners:
+            listener.close()
+        if self._thread.is_alive():
+            self.run(_cancel_everything())
+            self._stopped = True
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+        self._stopped = True
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._loop.close()
+
+    def _run_loop(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+
+    async def _serve(self, app: ASGIApp, sock: socket.socket, tls: ssl.SSLContext | None) -> Listener:
+        config = Config(
+            app,  # type: ignore[arg-type]
+            http="h11",
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        )
+        config.load()
+        state = ServerState()
+        sock.setblocking(False)
+        listening = await self._loop.create_server(
+            lambda: _Protocol(config=config, server_state=state, app_state={}, _loop=self._loop),
+            sock=sock,
+            ssl=tls,
+            backlog=BACKLOG,
+        )
+        return Listener(self, listening, state, sock.getsockname())
+
+
+def loopback_socket(port: int = 0, *, host: str = "127.0.0.1") -> socket.socket:
+    """A TCP socket bound to a free (or given) port of a loopback address."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind((host, port))
+    return sock
+
+
+async def _read(scope: Scope, receive: Receive) -> Request:
+    chunks = []
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            break
+        chunks.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return Request(
+        method=scope["method"],
+        path=scope["raw_path"].decode("ascii", "replace"),
+        query=scope["query_string"].decode("latin-1"),
+        headers=Headers(tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])),
+        body=b"".join(chunks),
+        source_ip=(scope.get("client") or ("127.0.0.1", 0))[0],
+    )
+
+
+async def _write(response: Response, send: Send) -> None:
+    headers = [
+        (name.lower().encode("latin-1"), value.encode("latin-1"))
+        for name, value in response.headers.items
+        if name.lower() not in {"content-length", "transfer-encoding", "connection"}
+    ]
+    headers.append((b"content-length", str(len(response.body)).encode()))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body})
+
+
+async def _cut(scope: Scope) -> None:
+    scope["state"]["transport"].abort()
+    # Two turns of the loop, so that the protocol has seen the end before the app returns without an answer.
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+
+async def _cancel_everything() -> None:
+    others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
