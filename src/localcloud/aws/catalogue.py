@@ -1,17 +1,19 @@
 """Which service and operation a request means, for every protocol of botocore's models, and for the agent's own calls."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs
 
 from botocore.exceptions import UnknownServiceError
 from moto.core.model import OperationModel, ServiceModel
 from moto.core.request import Request as MotoRequest
-from moto.core.routing import NotFound, get_service_router
+from moto.core.routing import NotFound, ServiceOperationRouter, get_service_router
 from moto.core.utils import get_service_model
 
+from localcloud.aws.agent import shapes
 from localcloud.aws.motobridge import NOT_IMPLEMENTED, moto_request
 from localcloud.errors import ServiceError
 from localcloud.wire import Request
@@ -32,23 +34,20 @@ SIGNING_NAMES = {
     "elasticloadbalancing": "elbv2",
     "email": "sesv2",
 }
-# Operations by path that botocore's models do not have: the agent's message channels.
-PATHS = (("POST", re.compile(r"/v1/control-channel/[^/]+"), "ssmmessages", "CreateControlChannel"),)
-
 _CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/(\d{8})/([^/,\s]+)/([^/,\s]+)/aws4_request")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What a request asks for. `model` is None for operations that botocore does not know (the agent's own)."""
+    """What a request asks for."""
 
     service: str
     operation: str
     protocol: str
     region: str
-    model: OperationModel | None = None
-    moto: MotoRequest | None = None  # made for routing already, used again for parsing
-    uri_params: dict[str, Any] | None = None
+    model: OperationModel
+    moto: MotoRequest | None = None  # made for routing already, used again for parsing and for moto
+    uri_params: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,14 +79,10 @@ def identify(request: Request, *, account: str, region: str) -> Target:
     """
     scope = scope_of(request)
     region = scope.region if scope else _region_of_host(request) or region
-    for method, pattern, service, operation in PATHS:
-        if request.method == method and pattern.fullmatch(unquote(request.path)):
-            return Target(service=service, operation=operation, protocol="rest-json", region=region)
     header = request.headers.get("X-Amz-Target")
     if header:
         return _by_target(header, scope, region)
-    service = _service_name(scope, request)
-    model = model_of(service) if service else None
+    model = _model_for(request, scope)
     if model is None:
         raise ServiceError(
             NOT_IMPLEMENTED, f"the local cloud does not know what {request.method} {request.path} asks for", status=501
@@ -104,27 +99,39 @@ def model_of(service: str) -> ServiceModel | None:
         return None
 
 
+def operation_model(service: str, operation: str) -> OperationModel | None:
+    """The model of an operation, botocore's or that of the agent's own calls; None if there is no such operation."""
+    model = model_of(service)
+    if model is not None and operation in model.operation_names:
+        return model.operation_model(operation)
+    return shapes.operation_model(service, operation)
+
+
+def _model_for(request: Request, scope: Scope | None) -> ServiceModel | None:
+    agents = shapes.service_of_path(request.method, request.path)
+    if agents is not None:
+        return shapes.service_model(agents[0])
+    service = _service_name(scope, request)
+    return model_of(service) if service else None
+
+
 def _by_target(header: str, scope: Scope | None, region: str) -> Target:
     prefix, _, operation = header.rpartition(".")
     service = TARGETS.get(prefix) or _service_name(scope, None)
     model = model_of(service) if service else None
-    if not service or (model is not None and model.metadata.get("targetPrefix") != prefix and prefix not in TARGETS):
-        raise ServiceError(NOT_IMPLEMENTED, f"the local cloud does not implement {header}", status=501)
-    known = model is not None and operation in model.operation_names
-    return Target(
-        service=service,
-        operation=operation,
-        protocol="json",
-        region=region,
-        model=model.operation_model(operation) if known and model is not None else None,
-    )
+    belongs = prefix in TARGETS or (model is not None and model.metadata.get("targetPrefix") == prefix)
+    known = operation_model(service, operation) if belongs else None
+    if known is None:
+        named = f"{service}:{operation}" if belongs else header
+        raise ServiceError(NOT_IMPLEMENTED, f"the local cloud does not implement {named}", status=501)
+    return Target(service=service, operation=operation, protocol="json", region=region, model=known)
 
 
 def _by_route(request: Request, model: ServiceModel, *, account: str, region: str) -> Target:
     service = model.service_name
     routed = moto_request(request, service=service, account=account, region=region)
     try:
-        operation, uri_params = get_service_router(service).match(routed)
+        operation, uri_params = _router(service).match(routed)
     except (NotFound, NotImplementedError) as error:
         asked = routed.values.get("Action") or f"{request.method} {request.path}"
         raise ServiceError(
@@ -142,6 +149,12 @@ def _by_route(request: Request, model: ServiceModel, *, account: str, region: st
         moto=routed,
         uri_params=uri_params,
     )
+
+
+@cache
+def _router(service: str) -> ServiceOperationRouter:
+    model = model_of(service)
+    return ServiceOperationRouter(shapes.service_model(service)) if model is None else get_service_router(service)
 
 
 def _service_name(scope: Scope | None, request: Request | None) -> str:

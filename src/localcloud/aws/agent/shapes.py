@@ -1,4 +1,4 @@
-"""The shapes of calls that botocore's models lack: what the SSM agent says to `ssm`, `ec2messages`, `ssmmessages`.
+"""The shapes of calls that botocore's models lack: what the SSM agent says to `ssm` and `ec2messages`.
 
 Written in botocore's own JSON form, so that the endpoint parses, validates and serialises them with the same code as
 every public operation. The endpoint asks `operation_model`; tests hold the shapes to recordings of the real agent.
@@ -8,11 +8,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from botocore.model import OperationModel, ServiceModel
-
-SSM_TARGET = "AmazonSSM"
-EC2MESSAGES_TARGET = "EC2WindowsMessageDeliveryService"
-CONTROL_CHANNEL_PREFIX = "/v1/control-channel/"
+from moto.core.model import OperationModel, ServiceModel
 
 _PUBLIC_KEY = {
     "type": "string",
@@ -61,7 +57,7 @@ _SSM: dict[str, Any] = {
         "serviceFullName": "Amazon Simple Systems Manager (SSM), calls of the agent",
         "serviceId": "SSM",
         "signatureVersion": "v4",
-        "targetPrefix": SSM_TARGET,
+        "targetPrefix": "AmazonSSM",
         "uid": "ssm-agent-2014-11-06",
     },
     "operations": _operations(
@@ -149,7 +145,7 @@ _EC2MESSAGES: dict[str, Any] = {
         "serviceFullName": "EC2 message delivery, calls of the agent",
         "serviceId": "ec2messages",
         "signatureVersion": "v4",
-        "targetPrefix": EC2MESSAGES_TARGET,
+        "targetPrefix": "EC2WindowsMessageDeliveryService",
         "uid": "ec2messages-2015-06-19",
     },
     "operations": _operations("GetMessages", "AcknowledgeMessage", "SendReply", "FailMessage"),
@@ -190,47 +186,12 @@ _EC2MESSAGES: dict[str, Any] = {
     },
 }
 
-_CHANNEL_INPUT: dict[str, Any] = {
-    "type": "structure",
-    "required": ["ChannelId"],
-    "members": {
-        "ChannelId": {"shape": "String", "location": "uri", "locationName": "ChannelId"},
-        "MessageSchemaVersion": {"shape": "String"},
-        "RequestId": {"shape": "String"},
-        "role": {"shape": "String", "location": "querystring", "locationName": "role"},
-        "stream": {"shape": "String", "location": "querystring", "locationName": "stream"},
-    },
-}
-
-_SSMMESSAGES: dict[str, Any] = {
-    "version": "2.0",
-    "metadata": {
-        "apiVersion": "2017-10-18",
-        "endpointPrefix": "ssmmessages",
-        "protocol": "rest-json",
-        "serviceFullName": "Session Manager message gateway, calls of the agent",
-        "serviceId": "ssmmessages",
-        "signatureVersion": "v4",
-        "uid": "ssmmessages-2017-10-18",
-    },
-    "operations": {
-        name: {
-            "name": name,
-            "http": {"method": method, "requestUri": CONTROL_CHANNEL_PREFIX + "{ChannelId}"},
-            "input": {"shape": "ChannelRequest"},
-            "output": {"shape": "ChannelResult"},
-        }
-        for name, method in (("CreateControlChannel", "POST"), ("OpenControlChannel", "GET"))
-    },
-    "shapes": _SCALARS | {"ChannelRequest": _CHANNEL_INPUT, "ChannelResult": _structure()},
-}
-
-_MODELS: Mapping[str, dict[str, Any]] = {"ssm": _SSM, "ec2messages": _EC2MESSAGES, "ssmmessages": _SSMMESSAGES}
+_MODELS: Mapping[str, dict[str, Any]] = {"ssm": _SSM, "ec2messages": _EC2MESSAGES}
 
 
 @cache
 def service_model(service: str) -> ServiceModel:
-    """The agent's side of `service`: `ssm` (without the public operations), `ec2messages` or `ssmmessages`."""
+    """The agent's side of `service`: `ssm` (without the public operations) or `ec2messages`."""
     return ServiceModel(_MODELS[service], service)
 
 
@@ -238,21 +199,5 @@ def operation_model(service: str, operation: str) -> OperationModel | None:
     """The model of a call that only the agent makes, or None if it is not one of those."""
     if service not in _MODELS or operation not in _MODELS[service]["operations"]:
         return None
-    return service_model(service).operation_model(operation)
-
-
-def service_of_target(target: str) -> tuple[str, str] | None:
-    """(service, operation) of an agent-only `X-Amz-Target`, or None: `AmazonSSM.RegisterManagedInstance`."""
-    prefix, _, operation = target.partition(".")
-    service = {SSM_TARGET: "ssm", EC2MESSAGES_TARGET: "ec2messages"}.get(prefix)
-    if service is None or operation_model(service, operation) is None:
-        return None
-    return service, operation
-
-
-def service_of_path(method: str, path: str) -> tuple[str, str] | None:
-    """(service, operation) of a control-channel request, or None."""
-    if not path.startswith(CONTROL_CHANNEL_PREFIX):
-        return None
-    operation = {"POST": "CreateControlChannel", "GET": "OpenControlChannel"}.get(method)
-    return ("ssmmessages", operation) if operation else None
+    found: OperationModel = service_model(service).operation_model(operation)
+    return found

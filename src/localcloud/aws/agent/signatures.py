@@ -8,6 +8,7 @@ to sign, and the credential is the node's id. Held to the 21 recorded signatures
 import base64
 import binascii
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -101,8 +102,8 @@ def public_key(text: str) -> rsa.RSAPublicKey:
     return key
 
 
-def verify(request: Request, signed: NodeSignature, *, key: str, now: datetime) -> None:
-    """Return if `request` was signed with the private half of `key` within `CLOCK_SKEW` of `now`.
+def verify(request: Request, signed: NodeSignature, *, key: str, clocks: Sequence[datetime]) -> None:
+    """Return if `request` was signed with the private half of `key`, within `CLOCK_SKEW` of one of `clocks`.
 
     `key` is the registered public key in base64. Raises ServiceError InvalidSignatureException (status 400) otherwise.
     """
@@ -113,9 +114,9 @@ def verify(request: Request, signed: NodeSignature, *, key: str, now: datetime) 
         stamped = datetime.strptime(sent, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError as error:
         raise ServiceError("IncompleteSignature", f"X-Amz-Date is {sent!r}") from error
-    if abs(now - stamped) > CLOCK_SKEW:
+    if all(abs(now - stamped) > CLOCK_SKEW for now in clocks):
         raise ServiceError(
-            "InvalidSignatureException", f"Signature not within 5 minutes of {now:%Y%m%dT%H%M%SZ}: {sent}"
+            "InvalidSignatureException", f"Signature not within 5 minutes of {clocks[0]:%Y%m%dT%H%M%SZ}: {sent}"
         )
     if not signed.scope.startswith(f"{sent[:8]}/"):
         raise ServiceError("InvalidSignatureException", "Date in Credential scope does not match X-Amz-Date")

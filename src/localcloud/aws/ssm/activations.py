@@ -82,7 +82,7 @@ class Activations:
         description: str = "",
         tags: Tags = (),
     ) -> Activation:
-        """A new activation with a fresh id and code; raises ServiceError if `expires_at` is not within 30 days ahead."""
+        """A new activation with a fresh id and code; raises ServiceError unless it ends within 30 days from now."""
         now = self._clock.now()
         ends = expires_at or now + choices.DEFAULT_ACTIVATION_LIFE
         if not now < ends <= now + choices.MAX_ACTIVATION_LIFE:
@@ -182,7 +182,7 @@ class Activations:
             if len(entry.registered_at) >= activation.registration_limit:
                 raise ServiceError(
                     "RegistrationLimitExceeded",
-                    f"Activation {activation_id} has reached its registration limit of {activation.registration_limit}.",
+                    f"Activation {activation_id} has reached its limit of {activation.registration_limit} nodes.",
                 )
             admit(activation)
             entry.registered_at.append(now)

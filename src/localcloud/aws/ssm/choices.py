@@ -2,7 +2,7 @@
 
 | question | choice |
 |---|---|
-| role that is missing, or does not trust ssm.amazonaws.com | ValidationException "Not existing role: <arn>" (older wording) |
+| role that is missing, or does not trust ssm.amazonaws.com | ValidationException "Not existing role: <arn>" |
 | conditions in the role's trust policy | not evaluated: an Allow for ssm.amazonaws.com is enough |
 | IamRole with a path (`service-role/Name`) | accepted; the last part is the role's name |
 | expiration in the past, or over 30 days ahead | ValidationException |
@@ -12,9 +12,9 @@
 | DescribeActivations: order, default page, unknown ids | oldest first, 50, simply absent; expired ones stay listed |
 | deleted activation, unknown activation, wrong code | InvalidActivation, one text for all three |
 | which refusal wins | InvalidActivation, ActivationExpired, RegistrationLimitExceeded, then the tier's limit |
-| the same public key again, same activation and code | the same node, no registration counted, whatever the activation's state |
+| the same public key again, same activation and code | the same node, not counted, even if the activation is over |
 | the same public key again with another activation | InstanceAlreadyRegistered |
-| the standard tier's 1,001st node | RegistrationLimitExceeded, counted apart as `TIER_LIMIT` in `ManagedNodes.refusals` |
+| the standard tier's 1,001st node | RegistrationLimitExceeded; `ManagedNodes.refusals` counts it as `TIER_LIMIT` |
 | back to the standard tier with over 1,000 nodes | ValidationException |
 | node that has never sent a heartbeat | listed as ConnectionLost, without LastPingDateTime |
 | silence after which PingStatus is ConnectionLost | `HEARTBEAT_THRESHOLD` (scaled): two heartbeats missed |
@@ -22,7 +22,7 @@
 | tag filter beside another filter, unknown filter key | InvalidFilterKey |
 | unknown value of an enumerated filter | InvalidInstanceInformationFilterValue |
 | forged or foreign NextToken | InvalidNextToken |
-| SourceId and SourceType of a hybrid node | its own id, AWS::SSM::ManagedInstance, unless `ManagedNodes.set_source` says otherwise |
+| SourceId and SourceType of a hybrid node | its own id, AWS::SSM::ManagedInstance (`ManagedNodes.set_source`) |
 | IsLatestVersion | AgentVersion is at least `LATEST_AGENT_VERSION` |
 | wrong node-key signature, clock more than 5 minutes off | InvalidSignatureException, status 400 |
 | token call of an unknown or deregistered node | InvalidInstanceId with the id (as in the recordings' stand-in) |
@@ -46,4 +46,4 @@ LATEST_AGENT_VERSION = "3.3.0.0"
 
 TOKEN_LIFETIME = timedelta(hours=1)
 POLL_HOLD = timedelta(seconds=15)
-HELD_POLLS = 64
+HELD_POLLS = 512  # each holds one of the server's threads

@@ -2,27 +2,27 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
-
-from moto.backends import get_backend
-from moto.utilities.utils import get_partition
+from typing import TYPE_CHECKING, Any
 
 from localcloud.errors import ServiceError
+
+if TYPE_CHECKING:
+    from localcloud.world import World
 
 SERVICE = "ssm.amazonaws.com"
 _ASSUME = frozenset({"sts:AssumeRole", "sts:*", "*"})
 
 
-def require_node_role(role: str, *, account: str, region: str) -> None:
-    """Return if `role` (a name, with or without its path) exists in `account` and trusts Systems Manager.
+def require_node_role(world: "World", role: str) -> None:
+    """Return if `role` (a name, with or without its path) exists in the account and trusts Systems Manager.
 
     Raises ServiceError ValidationException otherwise, also for service-linked roles.
     """
-    partition = get_partition(region)
     name = role.rsplit("/", 1)[-1]
-    found = next((it for it in get_backend("iam")[account][partition].get_roles() if it.name == name), None)
+    with world.moto_lock:
+        found = next((it for it in world.backend("iam").get_roles() if it.name == name), None)
     if found is None or found.path.startswith("/aws-service-role/") or not _trusts(found.assume_role_policy_document):
-        raise ServiceError("ValidationException", f"Not existing role: arn:{partition}:iam::{account}:role/{role}")
+        raise ServiceError("ValidationException", f"Not existing role: arn:aws:iam::{world.account}:role/{role}")
 
 
 def _trusts(document: str) -> bool:

@@ -1,0 +1,55 @@
+"""The operations of Systems Manager that the local cloud carries out itself; the endpoint asks `operations`."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from localcloud.aws.agent.heartbeat import HeartbeatCalls
+from localcloud.aws.agent.messages import MessageCalls
+from localcloud.aws.agent.registration import RegistrationCalls
+from localcloud.aws.call import Operation
+from localcloud.aws.ssm.activation_calls import ActivationCalls
+from localcloud.aws.ssm.node_calls import NodeCalls
+from localcloud.aws.ssm.setting_calls import SettingCalls
+from localcloud.aws.ssm.tags import TagCalls
+
+if TYPE_CHECKING:
+    from localcloud.world import World
+
+
+def operations(world: "World") -> Mapping[tuple[str, str], Operation]:
+    """All of them for one world, by (service, operation)."""
+    return _public(world) | _of_the_agent(world)
+
+
+def _public(world: "World") -> dict[tuple[str, str], Operation]:
+    activations, nodes, settings, tags = ActivationCalls(world), NodeCalls(world), SettingCalls(world), TagCalls(world)
+    return {
+        ("ssm", "CreateActivation"): activations.create,
+        ("ssm", "DescribeActivations"): activations.describe,
+        ("ssm", "DeleteActivation"): activations.delete,
+        ("ssm", "DescribeInstanceInformation"): nodes.describe,
+        ("ssm", "DeregisterManagedInstance"): nodes.deregister,
+        ("ssm", "GetServiceSetting"): settings.get,
+        ("ssm", "UpdateServiceSetting"): settings.update,
+        ("ssm", "ResetServiceSetting"): settings.reset,
+        ("ssm", "ListTagsForResource"): tags.list,
+        ("ssm", "AddTagsToResource"): tags.add,
+        ("ssm", "RemoveTagsFromResource"): tags.remove,
+    }
+
+
+def _of_the_agent(world: "World") -> dict[tuple[str, str], Operation]:
+    registration, heartbeat, messages = RegistrationCalls(world), HeartbeatCalls(world), MessageCalls(world)
+    return {
+        ("ssm", "RegisterManagedInstance"): registration.register,
+        ("ssm", "RequestManagedInstanceRoleToken"): registration.role_token,
+        ("ssm", "UpdateManagedInstancePublicKey"): registration.change_key,
+        ("ssm", "UpdateInstanceInformation"): heartbeat.update,
+        ("ssm", "ListInstanceAssociations"): heartbeat.instance_associations,
+        ("ssm", "ListAssociations"): heartbeat.associations,
+        ("ec2messages", "GetMessages"): messages.poll,
+        ("ec2messages", "AcknowledgeMessage"): messages.about_message,
+        ("ec2messages", "SendReply"): messages.about_message,
+        ("ec2messages", "FailMessage"): messages.about_message,
+        ("ssmmessages", "CreateControlChannel"): messages.control_channel,
+    }

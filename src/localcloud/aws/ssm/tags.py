@@ -1,0 +1,87 @@
+"""Tags: of an activation, which land on every node it registers, and of managed nodes; other resources are moto's."""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from localcloud.aws.call import Call
+from localcloud.aws.ssm import choices
+from localcloud.aws.ssm.activations import Tags
+from localcloud.aws.ssm.node import ManagedNode
+from localcloud.aws.ssm.nodes import ManagedNodes
+from localcloud.errors import ServiceError
+
+if TYPE_CHECKING:
+    from localcloud.world import World
+
+MANAGED_NODE = "ManagedInstance"
+RESERVED_PREFIX = "aws:"
+
+
+def require_tags(tags: Iterable[Mapping[str, str]], *, code: str) -> Tags:
+    """The tags as pairs; raises ServiceError: `code` if a key is there twice or there are over 50."""
+    pairs = tuple((tag["Key"], tag["Value"]) for tag in tags)
+    if len(dict(pairs)) != len(pairs):
+        raise ServiceError(code, "Duplicate tag keys are not allowed.")
+    if len(pairs) > choices.MAX_TAGS:
+        raise ServiceError(code, f"A resource has at most {choices.MAX_TAGS} tags.")
+    if any(key.lower().startswith(RESERVED_PREFIX) for key, _ in pairs):
+        raise ServiceError("ValidationException", f"Tag keys that begin with {RESERVED_PREFIX} are reserved.")
+    return pairs
+
+
+def wire_tags(tags: Tags) -> list[dict[str, str]]:
+    """Tags as the service lists them."""
+    return [{"Key": key, "Value": value} for key, value in tags]
+
+
+class TagCalls:
+    """ListTagsForResource, AddTagsToResource, RemoveTagsFromResource for managed nodes and for what moto has."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._nodes = world.part(ManagedNodes)
+
+    def list(self, call: Call) -> Mapping[str, Any]:
+        """ListTagsForResource."""
+        kind, resource = call.params["ResourceType"], call.params["ResourceId"]
+        if kind == MANAGED_NODE:
+            return {"TagList": wire_tags(self._node(call).tags)}
+        with self._world.moto_lock:
+            found = self._world.backend("ssm", call.region).list_tags_for_resource(kind, resource)
+        return {"TagList": wire_tags(tuple(found.items()))}
+
+    def add(self, call: Call) -> Mapping[str, Any]:
+        """AddTagsToResource: a key that is there gets the new value."""
+        kind, resource, tags = call.params["ResourceType"], call.params["ResourceId"], call.params["Tags"]
+        if kind == MANAGED_NODE:
+            added = dict(require_tags(tags, code="TooManyTagsError"))
+            self._nodes.change_tags(self._node(call).id, lambda present: _merged(present, added))
+            return {}
+        with self._world.moto_lock:
+            self._world.backend("ssm", call.region).add_tags_to_resource(
+                kind, resource, {tag["Key"]: tag["Value"] for tag in tags}
+            )
+        return {}
+
+    def remove(self, call: Call) -> Mapping[str, Any]:
+        """RemoveTagsFromResource: keys that are not there are ignored."""
+        kind, resource, keys = call.params["ResourceType"], call.params["ResourceId"], call.params["TagKeys"]
+        if kind == MANAGED_NODE:
+            self._nodes.change_tags(
+                self._node(call).id, lambda present: tuple(pair for pair in present if pair[0] not in keys)
+            )
+            return {}
+        with self._world.moto_lock:
+            self._world.backend("ssm", call.region).remove_tags_from_resource(kind, resource, keys)
+        return {}
+
+    def _node(self, call: Call) -> ManagedNode:
+        node = self._nodes.find(call.params["ResourceId"])
+        if node is None or node.region != call.region:
+            raise ServiceError("InvalidResourceId", f"{call.params['ResourceId']} is not a managed node")
+        return node
+
+
+def _merged(present: Tags, added: Mapping[str, str]) -> Tags:
+    merged = {**dict(present), **added}
+    return require_tags(wire_tags(tuple(merged.items())), code="TooManyTagsError")
