@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from localcloud.aws import catalogue, motobridge, parameters, rendering, sigv4
+from localcloud.aws.agent import caller
 from localcloud.aws.call import Call, CallRecord, Operation
 from localcloud.aws.catalogue import Target
 from localcloud.aws.overlays import authentication_of, overlays
@@ -64,6 +65,8 @@ class AwsEndpoint:
         if kind == "none":
             return NOBODY
         world = self._world
+        if kind == "node-key":
+            return caller.authenticate(world, request)
         return sigv4.authenticate(
             request,
             service=target.service,

@@ -22,7 +22,7 @@ REFUSAL = b"<AccessDeniedException><Message>the control channel is not available
 
 
 class MessageCalls:
-    """GetMessages, AcknowledgeMessage, SendReply, FailMessage and CreateControlChannel."""
+    """GetMessages, AcknowledgeMessage, SendReply, FailMessage, and both calls of the control channel."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
@@ -52,7 +52,7 @@ class MessageCalls:
         raise ServiceError("InvalidMessageId", f"There is no message {message}")
 
     def control_channel(self, _: Call) -> Response:
-        """CreateControlChannel: refused in the words that make the agent poll."""
+        """CreateControlChannel, OpenControlChannel: refused in the words that make the agent poll."""
         return Response(status=403, headers=Headers((("Content-Type", "application/xml"),)), body=REFUSAL)
 
     def _may_hold(self) -> bool:

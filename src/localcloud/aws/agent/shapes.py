@@ -1,4 +1,4 @@
-"""The shapes of calls that botocore's models lack: what the SSM agent says to `ssm` and `ec2messages`.
+"""The shapes of calls that botocore's models lack: what the SSM agent says to `ssm`, `ec2messages`, `ssmmessages`.
 
 Written in botocore's own JSON form, so that the endpoint parses, validates and serialises them with the same code as
 every public operation. The endpoint asks `operation_model`; tests hold the shapes to recordings of the real agent.
@@ -9,6 +9,8 @@ from functools import cache
 from typing import Any
 
 from moto.core.model import OperationModel, ServiceModel
+
+CONTROL_CHANNEL_PREFIX = "/v1/control-channel/"
 
 _PUBLIC_KEY = {
     "type": "string",
@@ -186,12 +188,47 @@ _EC2MESSAGES: dict[str, Any] = {
     },
 }
 
-_MODELS: Mapping[str, dict[str, Any]] = {"ssm": _SSM, "ec2messages": _EC2MESSAGES}
+_CHANNEL_INPUT: dict[str, Any] = {
+    "type": "structure",
+    "required": ["ChannelId"],
+    "members": {
+        "ChannelId": {"shape": "String", "location": "uri", "locationName": "ChannelId"},
+        "MessageSchemaVersion": {"shape": "String"},
+        "RequestId": {"shape": "String"},
+        "role": {"shape": "String", "location": "querystring", "locationName": "role"},
+        "stream": {"shape": "String", "location": "querystring", "locationName": "stream"},
+    },
+}
+
+_SSMMESSAGES: dict[str, Any] = {
+    "version": "2.0",
+    "metadata": {
+        "apiVersion": "2017-10-18",
+        "endpointPrefix": "ssmmessages",
+        "protocol": "rest-json",
+        "serviceFullName": "Message gateway, calls of the agent",
+        "serviceId": "ssmmessages",
+        "signatureVersion": "v4",
+        "uid": "ssmmessages-2017-10-18",
+    },
+    "operations": {
+        name: {
+            "name": name,
+            "http": {"method": method, "requestUri": CONTROL_CHANNEL_PREFIX + "{ChannelId}"},
+            "input": {"shape": "ChannelRequest"},
+            "output": {"shape": "ChannelResult"},
+        }
+        for name, method in (("CreateControlChannel", "POST"), ("OpenControlChannel", "GET"))
+    },
+    "shapes": _SCALARS | {"ChannelRequest": _CHANNEL_INPUT, "ChannelResult": _structure()},
+}
+
+_MODELS: Mapping[str, dict[str, Any]] = {"ssm": _SSM, "ec2messages": _EC2MESSAGES, "ssmmessages": _SSMMESSAGES}
 
 
 @cache
 def service_model(service: str) -> ServiceModel:
-    """The agent's side of `service`: `ssm` (without the public operations) or `ec2messages`."""
+    """The agent's side of `service`: `ssm` (without the public operations), `ec2messages` or `ssmmessages`."""
     return ServiceModel(_MODELS[service], service)
 
 
@@ -201,3 +238,11 @@ def operation_model(service: str, operation: str) -> OperationModel | None:
         return None
     found: OperationModel = service_model(service).operation_model(operation)
     return found
+
+
+def service_of_path(method: str, path: str) -> tuple[str, str] | None:
+    """(service, operation) of a control-channel request, which names neither; None for any other path."""
+    operation = {"POST": "CreateControlChannel", "GET": "OpenControlChannel"}.get(method)
+    if operation is None or not path.startswith(CONTROL_CHANNEL_PREFIX):
+        return None
+    return "ssmmessages", operation

@@ -52,4 +52,5 @@ def _of_the_agent(world: "World") -> dict[tuple[str, str], Operation]:
         ("ec2messages", "SendReply"): messages.about_message,
         ("ec2messages", "FailMessage"): messages.about_message,
         ("ssmmessages", "CreateControlChannel"): messages.control_channel,
+        ("ssmmessages", "OpenControlChannel"): messages.control_channel,
     }
