@@ -59,6 +59,7 @@ class LocalCloud:
         )
         self._server = self._world.part(_started_server)
         self._listener = self._server.serve_calls(self._world.endpoint.dispatch, loopback_socket())
+        self._world.endpoint_url = self.endpoint_url
         return self
 
     def stop(self) -> None:

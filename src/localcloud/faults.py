@@ -104,15 +104,13 @@ class Faults:
         """Disarm everything, quotas too."""
         with self._lock:
             for rules in (self._latencies, self._refusals, self._losses, self._buckets, self._kills):
-                rules.clear()  # type: ignore[attr-defined]
+                rules.clear()
 
     def latency(self, service: str, operation: str, seconds: float) -> None:
         """Every matching call takes `seconds` longer; several rules add up."""
         self._arm(self._latencies, _Latency(service=service, operations=(operation,), seconds=seconds))
 
-    def throttle(
-        self, service: str, operation: str, *, count: int | None = None, probability: float = 1.0
-    ) -> None:
+    def throttle(self, service: str, operation: str, *, count: int | None = None, probability: float = 1.0) -> None:
         """Matching calls are refused as the service throttles; they have no effect."""
         self._refuse(service, operation, throttled(service), count, probability)
 
@@ -130,13 +128,9 @@ class Faults:
         refusal = ServiceError(code, "An injected fault: the service failed.", status=status)
         self._refuse(service, operation, refusal, count, probability)
 
-    def lose_answer(
-        self, service: str, operation: str, *, count: int | None = None, probability: float = 1.0
-    ) -> None:
+    def lose_answer(self, service: str, operation: str, *, count: int | None = None, probability: float = 1.0) -> None:
         """Matching calls take effect, then the connection breaks instead of an answer."""
-        self._arm(
-            self._losses, _Rule(service=service, operations=(operation,), count=count, probability=probability)
-        )
+        self._arm(self._losses, _Rule(service=service, operations=(operation,), count=count, probability=probability))
 
     def quota(
         self, service: str, operations: str | tuple[str, ...], *, per_second: float, burst: float | None = None
@@ -157,7 +151,7 @@ class Faults:
         )
 
     def published_quotas(self) -> None:
-        """Arm the service's default quotas (standard throughput); CreateActivation's is assumed, it is not published."""
+        """Arm the service's default quotas (standard throughput); CreateActivation's is assumed, not published."""
         self.quota("ssm", ("GetParameter", "GetParameters", "GetParametersByPath"), per_second=40)
         self.quota("ssm", "PutParameter", per_second=3)
         self.quota("ssm", "CreateActivation", per_second=2)
@@ -183,8 +177,8 @@ class Faults:
         with self._lock:
             now = self._clock()
             buckets = [bucket for bucket in self._buckets if bucket.matches(service, operation)]
-            allowed = all([bucket.take(now) for bucket in buckets])
-        if not allowed:
+            taken = [bucket.take(now) for bucket in buckets]
+        if not all(taken):
             raise throttled(service)
 
     def after(self, service: str, operation: str) -> None:
@@ -200,7 +194,9 @@ class Faults:
             for kill in self._kills:
                 if kill.function_name == function_name:
                     kill.calls_left -= 1
-            due = next((kill for kill in self._kills if kill.calls_left <= 0 and kill.function_name == function_name), None)
+            due = next(
+                (kill for kill in self._kills if kill.calls_left <= 0 and kill.function_name == function_name), None
+            )
             if due:
                 self._kills.remove(due)
         return due

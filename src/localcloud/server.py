@@ -44,7 +44,9 @@ class _Protocol(H11Protocol):
 class Listener:
     """One served socket."""
 
-    def __init__(self, server: "Server", listening: asyncio.Server, state: ServerState, address: tuple[Any, ...]) -> None:
+    def __init__(
+        self, server: "Server", listening: asyncio.Server, state: ServerState, address: tuple[Any, ...]
+    ) -> None:
         self._server = server
         self._listening = listening
         self._state = state
@@ -90,7 +92,7 @@ class Server:
         return listener
 
     def serve_calls(self, handler: Handler, sock: socket.socket, tls: ssl.SSLContext | None = None) -> Listener:
-        """Serve a blocking handler: it runs in the pool; if it raises ConnectionLost the connection is cut unanswered."""
+        """Serve a blocking handler in the pool; if it raises ConnectionLost the connection is cut unanswered."""
         return self.serve(self.blocking(handler), sock, tls)
 
     def blocking(self, handler: Handler) -> ASGIApp:
@@ -103,7 +105,7 @@ class Server:
             except ConnectionLost:
                 await _cut(scope)
                 return
-            await _write(response, send)
+            await _write(response, send, bodiless=request.method == "HEAD")
 
         return app
 
@@ -137,7 +139,7 @@ class Server:
 
     async def _serve(self, app: ASGIApp, sock: socket.socket, tls: ssl.SSLContext | None) -> Listener:
         config = Config(
-            app,  # type: ignore[arg-type]
+            app,
             http="h11",
             ws="none",
             lifespan="off",
@@ -185,15 +187,18 @@ async def _read(scope: Scope, receive: Receive) -> Request:
     )
 
 
-async def _write(response: Response, send: Send) -> None:
+async def _write(response: Response, send: Send, *, bodiless: bool) -> None:
+    # The answer to HEAD tells the length of a body that is not sent.
+    dropped = {"transfer-encoding", "connection"} | (set() if bodiless else {"content-length"})
     headers = [
         (name.lower().encode("latin-1"), value.encode("latin-1"))
         for name, value in response.headers.items
-        if name.lower() not in {"content-length", "transfer-encoding", "connection"}
+        if name.lower() not in dropped
     ]
-    headers.append((b"content-length", str(len(response.body)).encode()))
+    if not bodiless:
+        headers.append((b"content-length", str(len(response.body)).encode()))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": response.body})
+    await send({"type": "http.response.body", "body": b"" if bodiless else response.body})
 
 
 async def _cut(scope: Scope) -> None:

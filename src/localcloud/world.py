@@ -64,6 +64,8 @@ class World:
         self.credentials = CredentialStore()
         self.root = self.credentials.issue(Principal(kind=Kind.ROOT, arn=f"arn:aws:iam::{account}:root"))
         self.authority = Authority(state_dir)
+        # Where all AWS services answer over HTTP, for processes of their own (functions); empty while nothing listens.
+        self.endpoint_url = ""
         # Set once the cloud goes down: whoever blocks (long polls, schedules) watches it.
         self.stopping = threading.Event()
         # moto's backends do not guard their conditional writes: whoever touches one directly holds this lock.

@@ -1,4 +1,4 @@
-"""Which service and operation a request means, for every protocol of botocore's models, and for the agent's own calls."""
+"""Which service and operation a request means: for every protocol of botocore's models and the agent's own calls."""
 
 import re
 from collections.abc import Mapping
@@ -10,8 +10,9 @@ from urllib.parse import parse_qs
 from botocore.exceptions import UnknownServiceError
 from moto.core.model import OperationModel, ServiceModel
 from moto.core.request import Request as MotoRequest
-from moto.core.routing import NotFound, ServiceOperationRouter, get_service_router
+from moto.core.routing import ServiceOperationRouter, get_service_router
 from moto.core.utils import get_service_model
+from werkzeug.exceptions import NotFound
 
 from localcloud.aws.agent import shapes
 from localcloud.aws.motobridge import NOT_IMPLEMENTED, moto_request
@@ -103,8 +104,17 @@ def operation_model(service: str, operation: str) -> OperationModel | None:
     """The model of an operation, botocore's or that of the agent's own calls; None if there is no such operation."""
     model = model_of(service)
     if model is not None and operation in model.operation_names:
-        return model.operation_model(operation)
+        found: OperationModel = model.operation_model(operation)
+        return found
     return shapes.operation_model(service, operation)
+
+
+def protocol_of(request: Request) -> str:
+    """The protocol in which a request that cannot be identified expects its refusal."""
+    if request.headers.get("X-Amz-Target"):
+        return "json"
+    model = _model_for(request, scope_of(request))
+    return "query" if model is None else str(model.protocol)
 
 
 def _model_for(request: Request, scope: Scope | None) -> ServiceModel | None:

@@ -1,13 +1,13 @@
-"""The AWS endpoint: takes any AWS request as a value and answers it as the service would. All calls of a cloud pass here.
+"""The AWS endpoint: takes any AWS request as a value and answers it as the service would; every call passes here.
 
-Order of stages: identify (an unknown operation is refused by name) → faults before → who (signature) → parse and validate →
-quotas → authorise (IAM) → carry out (an overlay, else moto) → faults after → remember. Source of the refusals' wording: the
-services' own API references, "Common Errors".
+Order of stages: identify (an unknown operation is refused by name) → faults before → who (signature) → parse and
+validate → quotas → authorise (IAM) → carry out (an overlay, else moto) → faults after → remember.
 """
 
+import logging
 import uuid
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from localcloud.aws import catalogue, motobridge, parameters, rendering, sigv4
 from localcloud.aws.agent import caller
@@ -20,9 +20,12 @@ from localcloud.principals import Kind, Principal
 from localcloud.wire import Request, Response
 
 if TYPE_CHECKING:
+    from localcloud.faults import Kill
     from localcloud.world import World
 
-NOBODY = Principal(kind=Kind.NODE, arn="anonymous")
+# Who calls an operation that asks for no proof.
+ANONYMOUS = Principal(kind=Kind.NODE, arn="anonymous")
+_log = logging.getLogger(__name__)
 
 
 class AwsEndpoint:
@@ -33,7 +36,7 @@ class AwsEndpoint:
         self._overlays: Mapping[tuple[str, str], Operation] = overlays(world)
 
     def dispatch(self, request: Request) -> Response:
-        """Answer one request; refusals are answers too. Raises ConnectionLost if the answer is to get lost."""
+        """Answer one request; refusals are answers too. ConnectionLost: the caller is to see a broken connection."""
         progress = _Progress(request)
         try:
             response = self._answer(progress)
@@ -41,30 +44,41 @@ class AwsEndpoint:
             self._remember(progress, status=0, error="ConnectionLost")
             raise
         except ServiceError as error:
-            response = self._refuse(progress, error)
+            return self._refuse(progress, error)
+        except (
+            Exception
+        ) as error:  # the outermost door: a bug of ours or of moto's is an internal failure of the service
+            _log.exception("%s:%s failed", progress.service, progress.operation)
+            text = f"the local cloud failed in {progress.service}:{progress.operation}: {error!r}"
+            return self._refuse(progress, ServiceError("InternalFailure", text, status=500))
+        self._remember(progress, status=response.status, error=rendering.error_code(response))
         return response
 
     def _answer(self, progress: "_Progress") -> Response:
-        world, request = self._world, progress.request
-        target = catalogue.identify(request, account=world.account, region=world.region)
+        world = self._world
+        target = catalogue.identify(progress.request, account=world.account, region=world.region)
         progress.target = target
         operation = self._overlays.get((target.service, target.operation))
-        if operation is None and target.model is None:
-            raise motobridge.not_implemented(target.service, target.operation)
+        motobridge.require(target.service, target.operation, overlaid=operation is not None)
         world.faults.before(target.service, target.operation)
-        progress.principal = self._principal(request, target, operation)
-        call = self._call(progress, target, validated=operation is not None)
+        progress.principal = self._principal(progress.request, target, operation)
+        kill = self._due_kill(progress.principal)
+        if kill and not kill.after:
+            self._kill(progress.principal)
+        call = self._call(progress, target)
         world.faults.take_quota(target.service, target.operation)
+        progress.actions = self._authorise(call, operation)
         response = self._carry_out(operation, call, target)
+        if kill:
+            self._kill(progress.principal)
         world.faults.after(target.service, target.operation)
-        self._remember(progress, status=response.status)
         return response
 
     def _principal(self, request: Request, target: Target, operation: Operation | None) -> Principal:
+        world = self._world
         kind = authentication_of(operation)
         if kind == "none":
-            return NOBODY
-        world = self._world
+            return ANONYMOUS
         if kind == "node-key":
             return caller.authenticate(world, request)
         return sigv4.authenticate(
@@ -75,11 +89,10 @@ class AwsEndpoint:
             clock=world.clock,
         )
 
-    def _call(self, progress: "_Progress", target: Target, *, validated: bool) -> Call:
+    def _call(self, progress: "_Progress", target: Target) -> Call:
         world = self._world
         params = parameters.parse(progress.request, target, account=world.account)
-        if validated:
-            parameters.validate(params, target)
+        parameters.validate(params, target)
         return Call(
             id=progress.id,
             service=target.service,
@@ -92,15 +105,22 @@ class AwsEndpoint:
             request=progress.request,
         )
 
+    def _authorise(self, call: Call, operation: Operation | None) -> tuple[str, ...]:
+        if authentication_of(operation) != "sigv4":
+            return ()  # the operation's own proof is all that it asks for
+        return _enforce(call, self._world)
+
     def _carry_out(self, operation: Operation | None, call: Call, target: Target) -> Response:
         try:
             if operation is None:
                 return self._by_moto(call, target)
             result = operation(call)
+        except (ServiceError, ConnectionLost):
+            raise
         except Unsupported as error:
             raise ServiceError(motobridge.NOT_IMPLEMENTED, str(error), status=501) from error
         except Exception as error:
-            known = motobridge.as_service_error(error)
+            known = motobridge.as_service_error(error, target.model)
             if known is None:
                 raise
             raise known from error
@@ -113,21 +133,32 @@ class AwsEndpoint:
         with self._world.moto_lock:
             return motobridge.call(request, service=call.service, operation=call.operation)
 
+    def _due_kill(self, principal: Principal) -> "Kill | None":
+        # Lambda names the session of a function's role after the function.
+        name = principal.arn.rsplit("/", 1)[-1] if principal.kind is Kind.ROLE else ""
+        return self._world.faults.death(name) if name else None
+
+    def _kill(self, principal: Principal) -> None:
+        from localcloud.aws.functions.service import Functions
+
+        self._world.part(Functions).kill(principal.session)
+        raise ConnectionLost(f"{principal.arn} was killed on purpose")
+
     def _refuse(self, progress: "_Progress", error: ServiceError) -> Response:
         self._remember(progress, status=error.status, error=error.code)
         return rendering.render_error(
             error, service=progress.service, protocol=progress.protocol, request_id=progress.id
         )
 
-    def _remember(self, progress: "_Progress", *, status: int, error: str = "", actions: Any = ()) -> None:
+    def _remember(self, progress: "_Progress", *, status: int, error: str) -> None:
         self._world.calls.append(
             CallRecord(
                 service=progress.service,
-                operation=progress.target.operation if progress.target else "",
+                operation=progress.operation,
                 principal=progress.principal,
                 status=status,
                 error=error,
-                actions=tuple(actions),
+                actions=progress.actions,
                 seconds=monotonic() - progress.started,
                 at=self._world.clock.now(),
             )
@@ -142,14 +173,25 @@ class _Progress:
         self.id = str(uuid.uuid4())
         self.started = monotonic()
         self.target: Target | None = None
-        self.principal = NOBODY
+        self.principal = ANONYMOUS
+        self.actions: tuple[str, ...] = ()
 
     @property
     def service(self) -> str:
         return self.target.service if self.target else ""
 
     @property
+    def operation(self) -> str:
+        return self.target.operation if self.target else ""
+
+    @property
     def protocol(self) -> str:
-        if self.target:
-            return self.target.protocol
-        return "json" if self.request.headers.get("X-Amz-Target") else "query"
+        return self.target.protocol if self.target else catalogue.protocol_of(self.request)
+
+
+def _enforce(call: Call, world: "World") -> tuple[str, ...]:
+    try:
+        from localcloud.aws.iam import enforce
+    except ImportError:
+        return ()
+    return enforce.authorise(call, world)

@@ -15,6 +15,7 @@ import moto.core.errors
 from moto import backends
 from moto.core.base_backend import BackendDict, backend_lock
 from moto.core.exceptions import ServiceException
+from moto.core.model import OperationModel, ServiceModel
 from moto.core.request import Request as MotoRequest
 from werkzeug.exceptions import HTTPException
 
@@ -28,11 +29,30 @@ _GLOBAL_HOSTS = {"iam": "iam.amazonaws.com", "cloudfront": "cloudfront.amazonaws
 # Host names that are not botocore's service name.
 _HOST_NAMES = {"cloudwatch": "monitoring", "stepfunctions": "states", "resourcegroupstaggingapi": "tagging"}
 
+# moto's S3 takes an unknown sub-resource for a listing or an object, so only what it really has is let through.
+_S3_OPERATIONS = """
+    AbortMultipartUpload CompleteMultipartUpload CopyObject CreateBucket CreateMultipartUpload DeleteBucket
+    DeleteBucketCors DeleteBucketEncryption DeleteBucketLifecycle DeleteBucketOwnershipControls DeleteBucketPolicy
+    DeleteBucketTagging DeleteObject DeleteObjects DeleteObjectTagging DeletePublicAccessBlock GetBucketAcl
+    GetBucketCors GetBucketEncryption GetBucketLifecycleConfiguration GetBucketLocation GetBucketLogging
+    GetBucketNotificationConfiguration GetBucketOwnershipControls GetBucketPolicy GetBucketTagging GetBucketVersioning
+    GetObject GetObjectAcl GetObjectAttributes GetObjectTagging GetPublicAccessBlock HeadBucket HeadObject ListBuckets
+    ListMultipartUploads ListObjects ListObjectsV2 ListObjectVersions ListParts PutBucketAcl PutBucketCors
+    PutBucketEncryption PutBucketLifecycleConfiguration PutBucketLogging PutBucketNotificationConfiguration
+    PutBucketOwnershipControls PutBucketPolicy PutBucketTagging PutBucketVersioning PutObject PutObjectAcl
+    PutObjectTagging PutPublicAccessBlock UploadPart UploadPartCopy
+"""
+
 Handler = Callable[[MotoRequest, str, Any], Any]
 
 
 def _silent(*_: Any, **__: Any) -> None:
     """Stands in for the warning with which moto comments its own table of errors."""
+
+
+def _own_buckets_only() -> bool:
+    """Buckets of another local cloud are another owner's: their names are taken, their objects are forbidden."""
+    return False
 
 
 # moto warns whenever one of its errors is not in botocore's model; a caller of the local cloud can do nothing about it.
@@ -51,7 +71,7 @@ def backend(service: str, *, account: str, region: str) -> Any:
 def forget_account(account: str) -> None:
     """Drop everything that moto holds for an account, and the files of its S3 objects."""
     with backend_lock:
-        for service in list(BackendDict._instances):
+        for service in list(BackendDict._instances):  # type: ignore[misc]
             if account not in list(service.keys()):
                 continue
             if service.service_name == "s3":
@@ -71,13 +91,22 @@ def host_of(service: str, region: str) -> str:
     return _GLOBAL_HOSTS.get(service) or f"{_HOST_NAMES.get(service, service)}.{region}.amazonaws.com"
 
 
+def require(service: str, operation: str, *, overlaid: bool) -> None:
+    """Raise the loud refusal if neither an overlay nor moto can know the operation."""
+    if not overlaid and (not _handlers(service) or (service == "s3" and operation not in _S3_OPERATIONS.split())):
+        raise not_implemented(service, operation)
+
+
 def moto_request(request: Request, *, service: str, account: str, region: str) -> MotoRequest:
     """The request as moto wants it; parsers and routers of moto take it too."""
     dropped = {"host", "content-length", "transfer-encoding", ACCOUNT_HEADER.lower(), "expect"}
     headers = {name: value for name, value in request.headers.items if name.lower() not in dropped}
     headers[ACCOUNT_HEADER] = account
     query = f"?{request.query}" if request.query else ""
-    url = f"https://{host_of(service, region)}{request.path}{query}"
+    sent_to = request.headers.get("Host")
+    # A bucket may be named by the host alone.
+    host = sent_to if service == "s3" and sent_to.endswith(".amazonaws.com") else host_of(service, region)
+    url = f"https://{host}{request.path}{query}"
     return MotoRequest.from_primitives(request.method, url, headers, request.body)
 
 
@@ -92,7 +121,9 @@ def call(request: MotoRequest, *, service: str, operation: str) -> Response:
         raise not_implemented(service, operation) from error
     except HTTPException as error:
         status, headers, body = error.code, dict(error.get_headers()), error.get_body()  # type: ignore[assignment]
-    return Response(status=int(status), headers=_headers(headers), body=body.encode() if isinstance(body, str) else body)
+    return Response(
+        status=int(status), headers=_headers(headers), body=body.encode() if isinstance(body, str) else body
+    )
 
 
 def not_implemented(service: str, operation: str) -> ServiceError:
@@ -100,13 +131,18 @@ def not_implemented(service: str, operation: str) -> ServiceError:
     return ServiceError(NOT_IMPLEMENTED, f"the local cloud does not implement {service}:{operation}", status=501)
 
 
-def as_service_error(error: Exception) -> ServiceError | None:
+def as_service_error(error: Exception, model: OperationModel) -> ServiceError | None:
     """moto's own refusal (raised by a backend that an overlay calls) as ours; None if it is something else."""
     if isinstance(error, ServiceException):
-        return ServiceError(error.code, error.message)
+        return ServiceError(error.code, error.message, status=_status_of(error.code, model.service_model))
     if isinstance(error, HTTPException) and hasattr(error, "error_type"):
         return ServiceError(str(error.error_type), str(getattr(error, "message", "")), status=error.code or 400)
     return None
+
+
+def _status_of(code: str, model: ServiceModel) -> int:
+    shapes = [shape for shape in model.error_shapes if code in {shape.name, shape.error_code}]
+    return next((int(shape.metadata.get("error", {}).get("httpStatusCode", 400)) for shape in shapes), 400)
 
 
 def _headers(source: Any) -> Headers:
@@ -132,4 +168,6 @@ def _handlers(service: str) -> tuple[tuple[re.Pattern[str], Handler], ...]:
         urls = importlib.import_module(f"moto.{package}.urls")
     except ImportError:
         return ()
+    if service == "s3":
+        importlib.import_module("moto.s3.models").s3_allow_crossdomain_access = _own_buckets_only
     return tuple((re.compile(path.format("")), handler) for path, handler in urls.url_paths.items())

@@ -1,6 +1,7 @@
 """Answers and refusals in the protocol of the called service."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 from xml.sax.saxutils import escape
@@ -11,17 +12,13 @@ from localcloud.aws.catalogue import Target
 from localcloud.errors import ServiceError
 from localcloud.wire import Headers, Response
 
+_JSON_CODE = re.compile(rb'"(?:__type|code|Code)"\s*:\s*"([^"]+)"')
+_XML_CODE = re.compile(rb"<Code>([^<]+)</Code>")
 JSON_CONTENT = "application/x-amz-json-1.1"
 
 
 def render(result: Mapping[str, Any], target: Target, request_id: str) -> Response:
     """An operation's output members as the service sends them."""
-    if target.model is None:
-        return Response(
-            status=200,
-            headers=Headers((("Content-Type", JSON_CONTENT), ("x-amzn-RequestId", request_id))),
-            body=json.dumps(dict(result)).encode(),
-        )
     serializer = get_serializer_class(target.service, target.protocol)(target.model)
     made = serializer.serialize(dict(result))
     body = made["body"]
@@ -54,6 +51,23 @@ def render_error(error: ServiceError, *, service: str, protocol: str, request_id
         headers=Headers((("Content-Type", "text/xml"), ("x-amzn-RequestId", request_id))),
         body=f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'.encode(),
     )
+
+
+def error_code(response: Response) -> str:
+    """The error code in an answer of the service (moto's too); empty for a success."""
+    if response.status < 400:
+        return ""
+    named = (
+        response.headers.get("x-amzn-ErrorType")
+        or _first(_JSON_CODE, response.body)
+        or _first(_XML_CODE, response.body)
+    )
+    return named.rsplit("#", 1)[-1] or str(response.status)
+
+
+def _first(pattern: re.Pattern[bytes], body: bytes) -> str:
+    found = pattern.search(body)
+    return found[1].decode("utf-8", "replace") if found else ""
 
 
 def _json_error(error: ServiceError, protocol: str, request_id: str) -> Response:

@@ -1,8 +1,8 @@
 """Who sent a request: Signature Version 4 in headers or in a presigned query, checked over the request as received.
 
-The date of a signature may be five minutes off. SDKs stamp the host's time, which a `SteppedClock` does not move, so a date
-is good if it lies within five minutes of the world's clock *or* of the host's; the expiry of temporary credentials is judged
-by the world's clock alone.
+The date of a signature may be five minutes off. SDKs stamp the host's time, which a `SteppedClock` does not move, so a
+date is good if it lies within five minutes of the world's clock *or* of the host's; the expiry of temporary credentials
+is judged by the world's clock alone.
 """
 
 import hashlib
@@ -32,8 +32,8 @@ MISSING = "Missing Authentication Token"
 INVALID = "The security token included in the request is invalid."
 EXPIRED = "The security token included in the request is expired"
 MISMATCH = (
-    "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and"
-    " signing method. Consult the service documentation for details."
+    "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key"
+    " and signing method. Consult the service documentation for details."
 )
 # How services word refusals: JSON services answer 400 (REST ones 403), S3 and EC2 have codes of their own.
 _CODES: Mapping[str, Mapping[str, tuple[str, int]]] = {
@@ -172,7 +172,9 @@ def _check_date(signature: Signature, clock: Clock, *, service: str, protocol: s
     try:
         stamped = datetime.strptime(signature.stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError:
-        raise refusal("mismatch", "Date in the request is missing or malformed", service=service, protocol=protocol) from None
+        raise refusal(
+            "mismatch", "Date in the request is missing or malformed", service=service, protocol=protocol
+        ) from None
     good_for = TOLERANCE if signature.presigned_for is None else signature.presigned_for
     moments = (clock.now(), datetime.now(UTC))
     if any(stamped - TOLERANCE <= now <= stamped + good_for for now in moments):
