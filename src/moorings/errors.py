@@ -9,8 +9,8 @@
     ├── CloudFault      a cloud's API failed                     503  exit 5   names call and request id
     └── Misconfigured   a setting is wrong                       500  exit 2   the operator fixes it
 
-Anything else that reaches an outermost door is our bug: 500, exit 70. A message names the thing and the fact, `remedy` what
-to do; neither ever holds a secret.
+Anything else that reaches an outermost door is our bug: 500, exit 70. A message names the thing and the fact, `remedy`
+what to do; neither ever holds a secret.
 """
 
 from dataclasses import dataclass

@@ -1,0 +1,75 @@
+"""Puts enrolment together for a Lambda environment: settings in, service and keeper on AWS out.
+
+Clients are made when they are first needed, except those that every request needs: start-up time is what a booting
+server waits for.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from moorings.clock import Clock, SystemClock
+from moorings.enrolment.aws import LambdaKeeper, SecureCodes, SsmActivations, StoredConfigurations
+from moorings.enrolment.dynamodb import DynamoLedger
+from moorings.enrolment.journal import PowertoolsJournal
+from moorings.enrolment.making import Maker
+from moorings.enrolment.service import Vending
+from moorings.enrolment.upkeep import Upkeep
+from moorings.nodes.aws import SsmFleet
+from moorings.settings import EnrolmentSettings
+
+# Each try ends well before a lease does, so that nobody publishes long after it is over.
+_TIMEOUTS: dict[str, Any] = {"connect_timeout": 1, "read_timeout": 3}
+PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 3}, **_TIMEOUTS)
+ONCE = Config(retries={"mode": "standard", "total_max_attempts": 1}, **_TIMEOUTS)
+
+
+class Clients:
+    """botocore clients of one environment, each made once. `session` lets tests put their own wire underneath."""
+
+    def __init__(self, session: Any, *, region: str) -> None:
+        make: Callable[..., Any] = session.client
+        self.dynamodb = make("dynamodb", region_name=region, config=PATIENT)
+        self.ssm = make("ssm", region_name=region, config=PATIENT)
+        self.dynamodb_once = cache(lambda: make("dynamodb", region_name=region, config=ONCE))
+        self.ssm_once = cache(lambda: make("ssm", region_name=region, config=ONCE))
+        self.functions = cache(lambda: make("lambda", region_name=region, config=PATIENT))
+
+
+class Enrolment:
+    """One environment's enrolment: `vending` for the API, `upkeep` for the keeper, over the same adapters."""
+
+    def __init__(self, settings: EnrolmentSettings, *, session: Any = None, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        self.journal = PowertoolsJournal(stack=settings.stack)
+        clients = Clients(session or boto3.session.Session(), region=settings.region)
+        ledger = DynamoLedger(client=clients.dynamodb, once=clients.dynamodb_once, table=settings.table)
+        activations = SsmActivations(client=clients.ssm, once=clients.ssm_once, stack=settings.stack)
+        codes = SecureCodes(client=clients.ssm, prefix=settings.code_prefix, kms_key=settings.kms_key)
+        maker = Maker(ledger=ledger, activations=activations, codes=codes, journal=self.journal, clock=self.clock)
+        self.configurations = StoredConfigurations(
+            client=clients.dynamodb, table=settings.table, default=settings.default_configuration, clock=self.clock
+        )
+        self.vending = Vending(
+            configurations=self.configurations,
+            ledger=ledger,
+            codes=codes,
+            maker=maker,
+            keeper=LambdaKeeper(client=clients.functions, function=settings.keeper_function, journal=self.journal),
+            journal=self.journal,
+            clock=self.clock,
+        )
+        self.upkeep = Upkeep(
+            configurations=self.configurations,
+            ledger=ledger,
+            activations=activations,
+            codes=codes,
+            maker=maker,
+            fleet=SsmFleet(client=clients.ssm),
+            journal=self.journal,
+            clock=self.clock,
+        )

@@ -1,0 +1,222 @@
+"""Vending: the order of steps from a request to an activation. Decides nothing itself (policy does), calls only ports.
+
+admit → take a slot ─────────────────────────────────▶ record the key's grant → read the code → answer
+          │ refused                                       │ the key had one: answer that, give the slot back
+          └▶ the key's grant? → answer it
+             else swap / create / wait, and again until the deadline
+"""
+
+import random
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import NoReturn
+
+from moorings.clock import Clock
+from moorings.enrolment import policy
+from moorings.enrolment.making import Maker
+from moorings.enrolment.model import (
+    Ask,
+    Configuration,
+    Grant,
+    Mode,
+    Pool,
+    PoolState,
+    Slot,
+    Vended,
+    key_hash,
+)
+from moorings.enrolment.policy import Admitted, Ceiling, Create, Reload, Swap, TryAgain
+from moorings.enrolment.ports import Codes, Configurations, Journal, Keeper, Ledger
+from moorings.enrolment.single import SingleUse
+from moorings.errors import Busy, RateLimited, Refused
+
+DEADLINE = timedelta(seconds=20)
+NOT_PERMITTED = "this request is not permitted"
+ASK_OPERATOR = "ask the operator of this endpoint"
+RETRY_SOON = timedelta(seconds=2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vending:
+    """Answers requests for activations. One instance serves one request at a time."""
+
+    configurations: Configurations
+    ledger: Ledger
+    codes: Codes
+    maker: Maker
+    keeper: Keeper
+    journal: Journal
+    clock: Clock
+    rng: random.Random = field(default_factory=random.Random)
+
+    def vend(self, ask: Ask, *, deadline: datetime) -> Vended:
+        """An activation with a free slot that belongs to this request alone.
+
+        Raises Refused (no rule lets it in), RateLimited (the pool's hour is used up), Busy (none to be had before
+        `deadline`) or CloudFault. A failure costs at most one slot; nothing is ever granted twice.
+        """
+        admitted = self._admit(ask, keyed=bool(ask.key))
+        if admitted.pool.mode is Mode.SINGLE_USE:
+            single = SingleUse(ledger=self.ledger, codes=self.codes, maker=self.maker, clock=self.clock, rng=self.rng)
+            vended = single.vend(admitted.pool, ask.key, deadline=deadline)
+        else:
+            vended = self._vend_shared(admitted, ask, deadline)
+        self._record(ask, admitted, vended)
+        return vended
+
+    def bootstrap(self, ask: Ask) -> Configuration:
+        """The configuration that a bootstrap script is filled in from, for whoever may draw an activation at all.
+
+        Raises Refused like `vend`. The script itself will ask with a key, so a single-use pool opens it too.
+        """
+        self._admit(ask, keyed=True)
+        return self.configurations.current()
+
+    def _admit(self, ask: Ask, *, keyed: bool) -> Admitted:
+        configuration = self.configurations.current()
+        identity = policy.identify(ask.source)
+        admitted = policy.admit(configuration, identity, pool=ask.pool, keyed=keyed) if identity else None
+        if admitted is None:
+            self._refuse(ask, "no proof" if identity is None else "no rule opens this pool to this source")
+        return admitted
+
+    def _refuse(self, ask: Ask, reason: str) -> NoReturn:
+        self.journal.count("Refused")
+        self.journal.record(
+            "refused", reason=reason, pool=ask.pool, vpce=ask.source.vpce_id, source_ip=ask.source.ip, **_hints(ask)
+        )
+        raise Refused(NOT_PERMITTED, remedy=ASK_OPERATOR)
+
+    # -- shared pools ----------------------------------------------------------------------------------------------
+
+    def _vend_shared(self, admitted: Admitted, ask: Ask, deadline: datetime) -> Vended:
+        pool, version, fresh = admitted.pool, self.configurations.current().version, False
+        looked_for_grant, attempt, new_hour = False, 0, False
+        while self.clock.now() < deadline:
+            now = self.clock.now()
+            taken = self.ledger.take_slot(pool, version=version, now=now, new_hour=new_hour)
+            if isinstance(taken, Slot):
+                vended = self._grant(pool, ask, taken, now)
+                if vended:
+                    return vended
+                continue  # the activation lost its code and was retired; the next round makes another
+            if ask.key and not looked_for_grant:
+                looked_for_grant = True
+                repeated = self._repeat(pool, self.ledger.grant(pool.name, key_hash(ask.key)), now)
+                if repeated:
+                    return repeated
+            move = policy.next_move(taken, pool, version=version, fresh=fresh, now=now)
+            new_hour = isinstance(move, TryAgain) and move.new_hour
+            if isinstance(move, Reload):
+                pool, version, fresh = *self._reloaded(ask), True
+            elif not self._advance(pool, taken, move, version):
+                self._wait(pool, attempt)
+                attempt += 1
+        self.journal.record("gave_up_waiting", pool=pool.name, rounds=attempt)
+        raise Busy("no activation could be had in time", retry_after=RETRY_SOON)
+
+    def _advance(self, pool: Pool, state: PoolState, move: policy.Move, version: int) -> bool:
+        """Carry out `move`; False: there is nothing to do but wait."""
+        if isinstance(move, Ceiling):
+            self.journal.count("CeilingReached")
+            self.journal.record("ceiling", pool=pool.name, grants_per_hour=pool.grants_per_hour)
+            wait = move.until - self.clock.now()
+            raise RateLimited("the pool has granted its hour's share", retry_after=wait, remedy="try again next hour")
+        if isinstance(move, Swap):
+            drain_until = self.clock.now() + pool.claim_window
+            if self.ledger.swap(pool.name, state, drain_until=drain_until, version=version):
+                self.journal.count("Rotations")
+                self.journal.record("rotated", pool=pool.name, activation_id=move.standby.id, why=move.why.value)
+                self.keeper.wake(pool.name)
+            return True
+        if isinstance(move, Create):
+            return self._create(pool, state, version)
+        return isinstance(move, TryAgain)
+
+    def _create(self, pool: Pool, state: PoolState, version: int) -> bool:
+        try:
+            made = self.maker.make_current(pool, state, version=version)
+        except Busy:
+            return False  # throttled by the service: the lease is free again, somebody will get through
+        if made:
+            self.journal.count("Rotations")
+            self.keeper.wake(pool.name)
+        return made
+
+    def _wait(self, pool: Pool, attempt: int) -> None:
+        self.journal.count("Waits")
+        self.clock.wait(policy.pause(attempt, rng=self.rng))
+
+    def _reloaded(self, ask: Ask) -> tuple[Pool, int]:
+        version = self.configurations.reload().version
+        admitted = self._admit(ask, keyed=bool(ask.key))
+        if admitted.pool.mode is not Mode.SHARED:
+            raise Busy("the pool was configured anew meanwhile", retry_after=RETRY_SOON)
+        return admitted.pool, version
+
+    def _grant(self, pool: Pool, ask: Ask, slot: Slot, now: datetime) -> Vended | None:
+        """Record the key's grant of a slot just taken, and answer; None if the slot's code is gone."""
+        if ask.key:
+            had = self._grant_had_before(pool, ask.key, slot, now)
+            if had:
+                self.ledger.give_back(pool.name, slot)
+                return had
+        code = self.codes.get(slot.activation_id)
+        if code is None:
+            # Deleted behind our back: without its code the activation is worthless, so put it out of use.
+            drain_until = now + pool.claim_window
+            self.ledger.retire(pool.name, slot.activation_id, drain_until=drain_until)
+            self.journal.record("code_missing", pool=pool.name, activation_id=slot.activation_id)
+            return None
+        return Vended(
+            activation_id=slot.activation_id, code=code, pool=pool, expires_at=slot.expires_at, repeated=False
+        )
+
+    def _grant_had_before(self, pool: Pool, key: str, slot: Slot, now: datetime) -> Vended | None:
+        """The answer that the key had before, if it still stands; else None, and the key's grant is the new slot's."""
+        grant = Grant(
+            pool=pool.name,
+            key_hash=key_hash(key),
+            activation_id=slot.activation_id,
+            granted_at=now,
+            expires_at=slot.expires_at,
+            attempt=str(uuid.uuid4()),
+        )
+        forget_at = policy.forget_grant_at(grant, pool)
+        old = self.ledger.put_grant(grant, forget_at=forget_at)
+        while old is not None:
+            had = self._repeat(pool, old, now)
+            if had or self.ledger.replace_grant(grant, old=old, forget_at=forget_at):
+                return had
+            old = self.ledger.put_grant(grant, forget_at=forget_at)
+        return None
+
+    def _repeat(self, pool: Pool, grant: Grant | None, now: datetime) -> Vended | None:
+        if grant is None or not policy.repeatable(grant, pool, now):
+            return None
+        code = self.codes.get(grant.activation_id)
+        if code is None:
+            return None
+        return Vended(
+            activation_id=grant.activation_id, code=code, pool=pool, expires_at=grant.expires_at, repeated=True
+        )
+
+    def _record(self, ask: Ask, admitted: Admitted, vended: Vended) -> None:
+        self.journal.count("Repeated" if vended.repeated else "Granted")
+        self.journal.record(
+            "granted",
+            rule=admitted.rule.name,
+            proof=admitted.rule.proof,
+            pool=vended.pool.name,
+            activation_id=vended.activation_id,
+            repeated=vended.repeated,
+            vpce=ask.source.vpce_id,
+            source_ip=ask.source.ip,
+            **_hints(ask),
+        )
+
+
+def _hints(ask: Ask) -> dict[str, object]:
+    """What the server says of itself: kept apart, since nobody has checked it."""
+    return {"keyed": bool(ask.key), "unverified": {"name": ask.node.name, "machine_id": ask.node.machine_id}}

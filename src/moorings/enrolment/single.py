@@ -1,0 +1,90 @@
+"""Vending from a single-use pool: one activation per key, made on demand. Its rate is that of CreateActivation."""
+
+import random
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from moorings.clock import Clock
+from moorings.enrolment import policy
+from moorings.enrolment.making import Maker
+from moorings.enrolment.model import LEASE, Claim, Grant, Pool, Vended, key_hash, single_use_lease
+from moorings.enrolment.ports import Codes, Ledger
+from moorings.errors import Busy, MooringsError, RateLimited
+
+RETRY_SOON = timedelta(seconds=2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SingleUse:
+    """Claims a key, creates its activation, and turns the claim into the grant that holds it."""
+
+    ledger: Ledger
+    codes: Codes
+    maker: Maker
+    clock: Clock
+    rng: random.Random
+
+    def vend(self, pool: Pool, key: str, *, deadline: datetime) -> Vended:
+        """The key's own activation. Raises RateLimited, Busy or CloudFault; then the key may simply ask again."""
+        counted, attempt = False, 0
+        while self.clock.now() < deadline:
+            now = self.clock.now()
+            grant = self.ledger.grant(pool.name, key_hash(key))
+            vended = self._repeat(pool, grant, now)
+            if vended:
+                return vended
+            if not counted:
+                self._count(pool, now)
+                counted = True
+            vended = self._make(pool, key, grant, now)
+            if vended:
+                return vended
+            self.clock.wait(policy.pause(attempt, rng=self.rng))
+            attempt += 1
+        raise Busy("no activation could be had in time", retry_after=RETRY_SOON)
+
+    def _repeat(self, pool: Pool, grant: Grant | None, now: datetime) -> Vended | None:
+        if grant is None or not policy.repeatable(grant, pool, now):
+            return None
+        code = self.codes.get(grant.activation_id)
+        if code is None:
+            return None
+        return Vended(
+            activation_id=grant.activation_id, code=code, pool=pool, expires_at=grant.expires_at, repeated=True
+        )
+
+    def _count(self, pool: Pool, now: datetime) -> None:
+        until = self.ledger.count_grant(pool, now=now)
+        if until is not None:
+            raise RateLimited(
+                "the pool has granted its hour's share", retry_after=until - now, remedy="try again next hour"
+            )
+
+    def _make(self, pool: Pool, key: str, old: Grant | None, now: datetime) -> Vended | None:
+        """Claim and make; None: somebody else is at it for the same key, or the service throttles."""
+        hashed = key_hash(key)
+        lease_id = single_use_lease(hashed, uuid.uuid4().hex[:16])
+        claim = Claim(pool=pool.name, key_hash=hashed, lease_id=lease_id, lease_until=now + LEASE)
+        forget_at = now + pool.life + policy.HOUR
+        if not self.ledger.claim(claim, replacing=old, now=now, forget_at=forget_at):
+            return None
+        try:
+            made = self.maker.create_with_code(pool, lease_id)
+        except MooringsError as error:
+            self.ledger.release_claim(claim)
+            if isinstance(error, Busy):
+                return None
+            raise
+        grant = Grant(
+            pool=pool.name,
+            key_hash=claim.key_hash,
+            activation_id=made.id,
+            granted_at=now,
+            expires_at=made.expires_at,
+            attempt=lease_id,
+        )
+        if not self.ledger.fulfil(claim, grant, forget_at=forget_at):
+            self.maker.discard(made.id)
+            return None
+        return Vended(activation_id=made.id, code=made.code, pool=pool, expires_at=made.expires_at, repeated=False)

@@ -1,0 +1,1 @@
+"""Managed nodes: list them, tell which are online or stale, deregister."""
