@@ -18,8 +18,8 @@ Authentication = Literal["sigv4", "node-key", "none"]
 OperationT = TypeVar("OperationT", bound=Callable[..., object])
 
 OWNERS = (
-    "localcloud.aws.refusals",
     "localcloud.aws.identity",
+    "localcloud.aws.iam.operations",
     "localcloud.aws.ssm.operations",
     "localcloud.aws.functions.operations",
     "localcloud.aws.cloudformation.operations",

@@ -1,0 +1,134 @@
+"""The verdict on a call: which rights it needs, and whether the caller's role and the resource's own policy give them.
+
+The endpoint calls `authorise` before every operation. The operator (root) may do everything. Roles and managed nodes
+need what the table says; for what the table does not know they are refused, by name.
+
+Sources: IAM User Guide, "Policy evaluation for requests within a single account" and "AWS global condition context
+keys"; KMS Developer Guide, "Determining access to AWS KMS keys".
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from localcloud.aws.call import Call
+from localcloud.aws.iam import actions, denials
+from localcloud.aws.iam.directory import WorldDirectory
+from localcloud.aws.iam.documents import Policy, PolicyKind
+from localcloud.aws.iam.policy import Caller, Context, Values, evaluate
+from localcloud.aws.iam.rights.model import Right
+from localcloud.aws.iam.roles import Role, find_role
+from localcloud.principals import Kind
+
+if TYPE_CHECKING:
+    from localcloud.world import World
+
+_ARN_PARTS = 6
+
+
+def authorise(call: Call, world: "World") -> tuple[str, ...]:
+    """The actions for which the caller's own policies were needed, in the order asked; nothing for the operator.
+
+    Raises ServiceError in the called service's words if a right is missing or the table does not know the operation.
+    What a key policy grants by itself is not in the answer: no identity-based policy was needed for it.
+    """
+    principal = call.principal
+    if principal.kind is Kind.ROOT:
+        return ()
+    table = actions.NODE_TABLE if principal.kind is Kind.NODE else actions.TABLE
+    directory = WorldDirectory(world, call.region)
+    rights = actions.required(call, directory, table=table)
+    if rights is None:
+        raise denials.unlisted(call)
+    if not rights:
+        return ()
+    role = find_role(world, principal.role_name)
+    asking = _Asking(call=call, world=world, directory=directory, role=role, keys=_call_keys(call, role))
+    return tuple(dict.fromkeys(right.action for right in rights if asking.require(right)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asking:
+    """One caller with one call, asked right by right."""
+
+    call: Call
+    world: "World"
+    directory: WorldDirectory
+    role: Role | None
+    keys: Mapping[str, Values]
+
+    def require(self, right: Right) -> bool:
+        """Whether the caller's own policies were needed for `right`; raises ServiceError if it is not granted."""
+        context = Context(
+            action=right.action, resource=right.resource, keys={**self.keys, **_right_keys(self.call, right)}
+        )
+        guard = self._guard(right)
+        granted = guard is not None and self._ask_guard(guard, right, context)
+        identity = evaluate(self.role.policies if self.role else (), context)
+        if identity.explicit_deny or not (granted or identity.allowed):
+            raise denials.denied(self.call, right, by=PolicyKind.IDENTITY, explicit=identity.explicit_deny)
+        self._ask_boundary(right, context, needed=not granted)
+        return identity.allowed
+
+    def _guard(self, right: Right) -> Policy | None:
+        """The resource's own policy, where access is impossible without its consent: of a KMS key, of a role."""
+        if right.action.startswith("kms:"):
+            policy = self.directory.key_policy(right.resource)
+            if policy is None:
+                raise denials.no_such_key(self.call, right)
+            return policy
+        if right.action == "sts:AssumeRole":
+            wanted = find_role(self.world, right.resource)
+            return wanted.trust if wanted else None
+        return None
+
+    def _ask_guard(self, guard: Policy, right: Right, context: Context) -> bool:
+        """True if the guard names the caller; False if it leaves the decision to the account's own policies."""
+        account = self.call.account
+        root = (f"arn:aws:iam::{account}:root",)
+        caller = (self.call.principal.arn, *((self.role.arn,) if self.role else ()))
+        verdict = evaluate([guard], replace(context, caller=Caller(aws=caller + root)))
+        if not verdict.allowed:
+            raise denials.denied(self.call, right, by=guard.kind, explicit=verdict.explicit_deny)
+        return evaluate([guard], replace(context, caller=Caller(aws=caller))).allowed
+
+    def _ask_boundary(self, right: Right, context: Context, *, needed: bool) -> None:
+        if self.role is None or self.role.boundary is None:
+            return
+        verdict = evaluate([self.role.boundary], context)
+        if verdict.explicit_deny or (needed and not verdict.allowed):
+            raise denials.denied(self.call, right, by=PolicyKind.BOUNDARY, explicit=verdict.explicit_deny)
+
+
+def _call_keys(call: Call, role: Role | None) -> Mapping[str, Values]:
+    """The global keys of a call. aws:SourceVpc, SourceVpce and VpcSourceIp are absent: functions run outside a VPC."""
+    keys: dict[str, Values] = {
+        "aws:CurrentTime": call.now.isoformat(),
+        "aws:EpochTime": str(int(call.now.timestamp())),
+        # The endpoint listens in the clear on loopback; what it stands for is reached by TLS alone.
+        "aws:SecureTransport": "true",
+        "aws:RequestedRegion": call.region,
+        "aws:SourceIp": call.request.source_ip,
+        "aws:PrincipalAccount": call.account,
+        "aws:PrincipalIsAWSService": "false",
+        "aws:PrincipalType": "AssumedRole",
+    }
+    if agent := call.request.headers.get("User-Agent"):
+        keys["aws:UserAgent"] = agent
+    if role:
+        keys["aws:PrincipalArn"] = role.arn
+        keys["aws:userid"] = f"{role.id}:{call.principal.arn.rsplit('/', 1)[-1]}"
+        keys |= {f"aws:PrincipalTag/{key}": value for key, value in role.tags.items()}
+    return keys
+
+
+def _right_keys(call: Call, right: Right) -> Mapping[str, Values]:
+    """The keys that go with one right: its own, whose the resource is, and who asks on the caller's behalf."""
+    keys: dict[str, Values] = {**right.keys, "aws:ViaAWSService": "true" if right.via else "false"}
+    parts = right.resource.split(":", _ARN_PARTS - 1)
+    keys["aws:ResourceAccount"] = parts[4] if len(parts) == _ARN_PARTS and parts[4] else call.account
+    if right.action.startswith("kms:"):
+        keys |= {"kms:CallerAccount": call.account, "kms:EncryptionAlgorithm": "SYMMETRIC_DEFAULT"}
+        if right.via:
+            keys["kms:ViaService"] = f"{right.via}.{call.region}.amazonaws.com"
+    return keys

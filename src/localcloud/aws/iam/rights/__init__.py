@@ -1,0 +1,1 @@
+"""The rights that API calls need, one module per group of services."""
