@@ -9,10 +9,12 @@ import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from localcloud.aws import catalogue, motobridge, parameters, rendering, sigv4
+from localcloud.aws import catalogue, motobridge, parameters, refusals, rendering, sigv4
 from localcloud.aws.agent import caller
 from localcloud.aws.call import Call, CallRecord, Operation
 from localcloud.aws.catalogue import Target
+from localcloud.aws.functions.service import Functions
+from localcloud.aws.iam import enforce
 from localcloud.aws.overlays import authentication_of, overlays
 from localcloud.clock import monotonic
 from localcloud.errors import ConnectionLost, ServiceError, Unsupported
@@ -59,7 +61,8 @@ class AwsEndpoint:
         target = catalogue.identify(progress.request, account=world.account, region=world.region)
         progress.target = target
         operation = self._overlays.get((target.service, target.operation))
-        motobridge.require(target.service, target.operation, overlaid=operation is not None)
+        if operation is None:
+            refusals.require_moto(target.service, target.operation)
         world.faults.before(target.service, target.operation)
         progress.principal = self._principal(progress.request, target, operation)
         kill = self._due_kill(progress.principal)
@@ -108,7 +111,7 @@ class AwsEndpoint:
     def _authorise(self, call: Call, operation: Operation | None) -> tuple[str, ...]:
         if authentication_of(operation) != "sigv4":
             return ()  # the operation's own proof is all that it asks for
-        return _enforce(call, self._world)
+        return enforce.authorise(call, self._world)
 
     def _carry_out(self, operation: Operation | None, call: Call, target: Target) -> Response:
         try:
@@ -139,8 +142,6 @@ class AwsEndpoint:
         return self._world.faults.death(name) if name else None
 
     def _kill(self, principal: Principal) -> None:
-        from localcloud.aws.functions.service import Functions
-
         self._world.part(Functions).kill(principal.session)
         raise ConnectionLost(f"{principal.arn} was killed on purpose")
 
@@ -187,11 +188,3 @@ class _Progress:
     @property
     def protocol(self) -> str:
         return self.target.protocol if self.target else catalogue.protocol_of(self.request)
-
-
-def _enforce(call: Call, world: "World") -> tuple[str, ...]:
-    try:
-        from localcloud.aws.iam import enforce
-    except ImportError:
-        return ()
-    return enforce.authorise(call, world)

@@ -29,20 +29,6 @@ _GLOBAL_HOSTS = {"iam": "iam.amazonaws.com", "cloudfront": "cloudfront.amazonaws
 # Host names that are not botocore's service name.
 _HOST_NAMES = {"cloudwatch": "monitoring", "stepfunctions": "states", "resourcegroupstaggingapi": "tagging"}
 
-# moto's S3 takes an unknown sub-resource for a listing or an object, so only what it really has is let through.
-_S3_OPERATIONS = """
-    AbortMultipartUpload CompleteMultipartUpload CopyObject CreateBucket CreateMultipartUpload DeleteBucket
-    DeleteBucketCors DeleteBucketEncryption DeleteBucketLifecycle DeleteBucketOwnershipControls DeleteBucketPolicy
-    DeleteBucketTagging DeleteObject DeleteObjects DeleteObjectTagging DeletePublicAccessBlock GetBucketAcl
-    GetBucketCors GetBucketEncryption GetBucketLifecycleConfiguration GetBucketLocation GetBucketLogging
-    GetBucketNotificationConfiguration GetBucketOwnershipControls GetBucketPolicy GetBucketTagging GetBucketVersioning
-    GetObject GetObjectAcl GetObjectAttributes GetObjectTagging GetPublicAccessBlock HeadBucket HeadObject ListBuckets
-    ListMultipartUploads ListObjects ListObjectsV2 ListObjectVersions ListParts PutBucketAcl PutBucketCors
-    PutBucketEncryption PutBucketLifecycleConfiguration PutBucketLogging PutBucketNotificationConfiguration
-    PutBucketOwnershipControls PutBucketPolicy PutBucketTagging PutBucketVersioning PutObject PutObjectAcl
-    PutObjectTagging PutPublicAccessBlock UploadPart UploadPartCopy
-"""
-
 Handler = Callable[[MotoRequest, str, Any], Any]
 
 
@@ -91,10 +77,9 @@ def host_of(service: str, region: str) -> str:
     return _GLOBAL_HOSTS.get(service) or f"{_HOST_NAMES.get(service, service)}.{region}.amazonaws.com"
 
 
-def require(service: str, operation: str, *, overlaid: bool) -> None:
-    """Raise the loud refusal if neither an overlay nor moto can know the operation."""
-    if not overlaid and (not _handlers(service) or (service == "s3" and operation not in _S3_OPERATIONS.split())):
-        raise not_implemented(service, operation)
+def knows(service: str) -> bool:
+    """Whether moto has the service at all."""
+    return bool(_handlers(service))
 
 
 def moto_request(request: Request, *, service: str, account: str, region: str) -> MotoRequest:

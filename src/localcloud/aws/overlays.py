@@ -20,6 +20,7 @@ OperationT = TypeVar("OperationT", bound=Callable[..., object])
 OWNERS = (
     "localcloud.aws.identity",
     "localcloud.aws.iam.operations",
+    "localcloud.aws.iam.operations",
     "localcloud.aws.ssm.operations",
     "localcloud.aws.functions.operations",
     "localcloud.aws.cloudformation.operations",

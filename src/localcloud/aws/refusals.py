@@ -1,13 +1,9 @@
 """Operations of moto that answer wrongly and that nothing here fills: refused by name, so that nobody trusts them."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NoReturn
 
-from localcloud.aws.call import Call, Operation
+from localcloud.aws import motobridge
 from localcloud.errors import ServiceError
-
-if TYPE_CHECKING:
-    from localcloud.world import World
 
 REFUSED: Mapping[tuple[str, str], str] = {
     ("ssm", "SendCommand"): "moto's always succeeds, without any node",
@@ -16,12 +12,14 @@ REFUSED: Mapping[tuple[str, str], str] = {
     ("ssm", "ListCommandInvocations"): "there are no commands",
     ("dynamodb", "TransactWriteItems"): "moto's never conflict",
     ("dynamodb", "TransactGetItems"): "moto's never conflict",
+    ("dynamodb", "ExecuteTransaction"): "moto's never conflict",
     ("cloudformation", "DetectStackDrift"): "nothing looks for drift",
     ("cloudformation", "DetectStackResourceDrift"): "nothing looks for drift",
     ("cloudformation", "DescribeStackDriftDetectionStatus"): "nothing looks for drift",
     ("iam", "SimulatePrincipalPolicy"): "moto has no policy evaluation",
     ("iam", "SimulateCustomPolicy"): "moto has no policy evaluation",
     ("iam", "CreateAccessKey"): "users have no keys here; the operator and roles have",
+    ("sts", "AssumeRole"): "only functions and managed nodes take on roles here",
     ("sts", "GetWebIdentityToken"): "the local cloud issues no web identities",
     ("sts", "AssumeRoleWithSAML"): "the local cloud knows no identity provider",
     ("sts", "AssumeRoleWithWebIdentity"): "the local cloud knows no identity provider",
@@ -29,15 +27,29 @@ REFUSED: Mapping[tuple[str, str], str] = {
 }
 
 
-def operations(_: "World") -> Mapping[tuple[str, str], Operation]:
-    """A refusal for each operation of the table."""
-    return {key: _refusal(*key, why) for key, why in REFUSED.items()}
+# moto's S3 takes an unknown sub-resource for a listing or an object, so only what it really has is let through.
+_S3_OPERATIONS = frozenset(
+    """
+    AbortMultipartUpload CompleteMultipartUpload CopyObject CreateBucket CreateMultipartUpload DeleteBucket
+    DeleteBucketCors DeleteBucketEncryption DeleteBucketLifecycle DeleteBucketOwnershipControls DeleteBucketPolicy
+    DeleteBucketTagging DeleteObject DeleteObjects DeleteObjectTagging DeletePublicAccessBlock GetBucketAcl
+    GetBucketCors GetBucketEncryption GetBucketLifecycleConfiguration GetBucketLocation GetBucketLogging
+    GetBucketNotificationConfiguration GetBucketOwnershipControls GetBucketPolicy GetBucketTagging GetBucketVersioning
+    GetObject GetObjectAcl GetObjectAttributes GetObjectTagging GetPublicAccessBlock HeadBucket HeadObject ListBuckets
+    ListMultipartUploads ListObjects ListObjectsV2 ListObjectVersions ListParts PutBucketAcl PutBucketCors
+    PutBucketEncryption PutBucketLifecycleConfiguration PutBucketLogging PutBucketNotificationConfiguration
+    PutBucketOwnershipControls PutBucketPolicy PutBucketTagging PutBucketVersioning PutObject PutObjectAcl
+    PutObjectTagging PutPublicAccessBlock UploadPart UploadPartCopy
+    """.split()  # noqa: SIM905 - fifty quoted names read worse
+)
 
 
-def _refusal(service: str, operation: str, why: str) -> Operation:
-    def refuse(_: Call) -> NoReturn:
+def require_moto(service: str, operation: str) -> None:
+    """Raise the loud refusal if moto, which is about to be asked, cannot do this or would only pretend to."""
+    why = REFUSED.get((service, operation))
+    if why is not None:
         raise ServiceError(
-            "NotImplementedByLocalCloud", f"the local cloud does not implement {service}:{operation}: {why}", status=501
+            motobridge.NOT_IMPLEMENTED, f"the local cloud does not implement {service}:{operation}: {why}", status=501
         )
-
-    return refuse
+    if not motobridge.knows(service) or (service == "s3" and operation not in _S3_OPERATIONS):
+        raise motobridge.not_implemented(service, operation)
