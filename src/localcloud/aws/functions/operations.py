@@ -1,0 +1,93 @@
+"""Operations that run functions, now or on a schedule; all others of Lambda and EventBridge are moto's."""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NoReturn
+
+from localcloud.aws import motobridge
+from localcloud.aws.call import Call, Operation
+from localcloud.aws.functions.model import Invocation
+from localcloud.aws.functions.service import Functions
+from localcloud.aws.schedules import Schedules, validate_expression, validate_target
+from localcloud.errors import ServiceError
+from localcloud.wire import Headers, Response
+
+if TYPE_CHECKING:
+    from localcloud.world import World
+
+
+def operations(world: "World") -> Mapping[tuple[str, str], Operation]:
+    """Invoke with a refusal of its two relatives, and the checks of what becomes a schedule."""
+
+    def invoke(call: Call) -> Response:
+        params = call.params
+        answer = world.part(Functions).invoke(
+            params["FunctionName"],
+            bytes(params.get("Payload") or b""),
+            kind=params.get("InvocationType") or "RequestResponse",
+            qualifier=params.get("Qualifier"),
+            client_context=_client_context(params.get("ClientContext") or ""),
+        )
+        return _rendered(answer, tail=params.get("LogType") == "Tail")
+
+    def refuse(call: Call) -> NoReturn:
+        message = f"the local cloud does not implement lambda:{call.operation}"
+        raise ServiceError("NotImplementedByLocalCloud", message, status=501)
+
+    def put_rule(call: Call) -> Response:
+        if call.params.get("ScheduleExpression"):
+            validate_expression(call.params["ScheduleExpression"])
+        answer = _by_moto(world, call)
+        world.part(Schedules).notice()
+        return answer
+
+    def put_targets(call: Call) -> Response:
+        if _is_scheduled(world, call):
+            for target in call.params["Targets"]:
+                validate_target(target)
+        return _by_moto(world, call)
+
+    return {
+        ("events", "PutRule"): put_rule,
+        ("events", "PutTargets"): put_targets,
+        ("lambda", "Invoke"): invoke,
+        ("lambda", "InvokeAsync"): refuse,
+        ("lambda", "InvokeWithResponseStream"): refuse,
+    }
+
+
+def _by_moto(world: "World", call: Call) -> Response:
+    request = motobridge.moto_request(call.request, service=call.service, account=call.account, region=call.region)
+    with world.moto_lock:
+        return motobridge.call(request, service=call.service, operation=call.operation)
+
+
+def _is_scheduled(world: "World", call: Call) -> bool:
+    bus = (call.params.get("EventBusName") or "default").split("/")[-1]
+    with world.moto_lock:
+        found = world.backend("events").event_buses.get(bus)
+        rule = found.rules.get(call.params["Rule"]) if found else None
+        return bool(rule and rule.scheduled_expression)
+
+
+def _rendered(answer: Invocation, *, tail: bool) -> Response:
+    headers = [
+        ("Content-Type", "application/json"),
+        ("x-amzn-RequestId", answer.request_id),
+        ("X-Amz-Executed-Version", answer.executed_version),
+    ]
+    if answer.function_error:
+        headers.append(("X-Amz-Function-Error", answer.function_error))
+    if tail and answer.status == 200:
+        headers.append(("X-Amz-Log-Result", base64.b64encode(answer.log_tail).decode()))
+    return Response(status=answer.status, headers=Headers(tuple(headers)), body=answer.payload)
+
+
+def _client_context(encoded: str) -> str:
+    try:
+        return base64.b64decode(encoded, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise ServiceError(
+            "InvalidRequestContentException", "Client context must be a valid Base64-encoded JSON"
+        ) from error
