@@ -1,0 +1,60 @@
+# Every chore of this project. A bare `make` lists them.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
+ARGS ?=
+JOBS ?= auto
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format bench docs lock clean
+
+help: ## List these targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/local.stamp ## From nothing: a local cloud, the stacks, 12 servers that enrol (ARGS=--json for one object)
+	@$(BIN)/moorings demo $(ARGS)
+
+test: check ## Everything: checks, unit, contract and journey tests, coverage
+	@echo "· tests" >&2
+	@rm -f .coverage .coverage.*
+	@$(BIN)/python -m pytest -n $(JOBS) --dist=worksteal --cov --cov-report= $(ARGS)
+	@$(BIN)/coverage report | tail -n 40
+
+check: $(VENV)/dev.stamp ## Format, lint, strict types, import rules, shell scripts, templates
+	@echo "· ruff" >&2 && $(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
+	@echo "· mypy --strict" >&2 && $(BIN)/mypy --no-error-summary
+	@echo "· import rules" >&2 && PYTHONPATH=src $(BIN)/lint-imports --no-cache >/dev/null || PYTHONPATH=src $(BIN)/lint-imports --no-cache
+	@echo "· shellcheck" >&2 && $(BIN)/shellcheck bin/check-host .ci/run $$(git ls-files '*.sh')
+	@echo "· cfn-lint" >&2 && $(BIN)/cfn-lint src/moorings/*/*.yaml
+
+format: $(VENV)/dev.stamp ## Format the sources
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+bench: $(VENV)/dev.stamp ## The benchmarks and exhaustive runs, one after another
+	@for each in bench/*.py; do echo "· $$each" >&2; $(BIN)/python $$each || exit 1; done
+
+docs: $(VENV)/dev.stamp ## Check that documented commands, paths and links exist
+	@$(BIN)/python -m pytest -q tests/architecture
+
+lock: ## Write the requirements anew (needs uv)
+	@flags="--generate-hashes --universal --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet --upgrade"; \
+	uv pip compile pyproject.toml --extra local --extra dev $$flags -o requirements/dev.txt && \
+	uv pip compile pyproject.toml --extra local $$flags -c requirements/dev.txt -o requirements/local.txt
+
+clean: ## Remove what these targets made
+	@rm -rf $(VENV) .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+
+$(VENV)/local.stamp: requirements/local.txt pyproject.toml
+	@PYTHON=$(PYTHON) bin/check-host
+	@echo "· building the environment in $(VENV) (first use, about a minute)" >&2
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PIP) --require-hashes -r requirements/local.txt
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/dev.stamp: requirements/dev.txt $(VENV)/local.stamp
+	@echo "· adding the tools for tests" >&2
+	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
