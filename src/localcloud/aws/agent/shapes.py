@@ -181,7 +181,7 @@ _EC2MESSAGES: dict[str, Any] = {
         "SendReplyRequest": _structure(
             "MessageId", "Payload", "ReplyId", MessageId="String", Payload="String", ReplyId="String"
         ),
-        "SendReplyResult": _structure(),
+        "SendReplyResult": _structure(MessageId="String", ReplyId="String", ReplyStatus="String", Description="String"),
         "FailMessageRequest": _structure("MessageId", "FailureType", MessageId="String", FailureType="FailureType"),
         "FailMessageResult": _structure(),
         "FailureType": {"type": "string", "enum": ["InternalHandlerException", "NoHandlerExists"]},
