@@ -1,7 +1,9 @@
 """Start and stop a local cloud: one process, free loopback ports, nothing left behind."""
 
+import platform
 import secrets
 import shutil
+import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -16,6 +18,8 @@ from localcloud.world import World
 
 if TYPE_CHECKING:
     import boto3
+
+    from localcloud.aws.functions.service import Functions
 
 _accounts_in_use: set[str] = set()
 _accounts_lock = threading.Lock()
@@ -36,14 +40,21 @@ class LocalCloud:
         scale: float = 1.0,
         account: str | None = None,
         seed: int = 0,
+        in_process: bool = False,
     ) -> None:
+        """`in_process`: no socket is opened; sessions and clients of this object reach the endpoint directly.
+
+        `clock` wins over `scale`. `account` is chosen if not given. `seed` makes injected faults repeat.
+        """
         self._account = account
         self._region = region
         self._clock = clock or SystemClock(scale=scale)
         self._seed = seed
+        self._in_process = in_process
         self._world: World | None = None
-        self._server: Server | None = None
         self._listener: Listener | None = None
+        self._sessions: dict[str, boto3.Session] = {}
+        self._sessions_lock = threading.Lock()
 
     def start(self) -> Self:
         """Open the endpoint; returns once it answers."""
@@ -57,25 +68,32 @@ class LocalCloud:
             state_dir=state_dir,
             seed=self._seed,
         )
-        self._server = self._world.part(_started_server)
-        self._listener = self._server.serve_calls(self._world.endpoint.dispatch, loopback_socket())
-        self._world.endpoint_url = self.endpoint_url
+        endpoint = self._world.endpoint
+        if not self._in_process:
+            self._listener = self.server.serve_calls(endpoint.dispatch, loopback_socket())
+            self._world.endpoint_url = self.endpoint_url
         return self
 
     def stop(self) -> None:
         """Stop every thread, close every socket, forget the account, remove the files. Safe to repeat."""
-        world, self._world = self._world, None
+        world = self._world
         if world is None:
             return
         from localcloud.aws.motobridge import forget_account  # noqa: PLC0415 - moto is loaded when first needed
 
+        world.stopping.set()
         try:
+            if self._listener is not None:
+                # First nobody new comes in, then the parts end what runs (functions, long polls), then the threads go.
+                self.server.close_listeners()
             world.close()
         finally:
             forget_account(world.account)
             shutil.rmtree(world.state_dir, ignore_errors=True)
             _release_account(world.account)
-            self._server = self._listener = None
+            self._world = None
+            self._listener = None
+            self._sessions.clear()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -99,13 +117,25 @@ class LocalCloud:
     def endpoint_url(self) -> str:
         """Where all AWS services answer, as in AWS_ENDPOINT_URL."""
         if self._listener is None:
-            raise RuntimeError("this local cloud does not run; start() it first")
+            raise RuntimeError("this local cloud listens nowhere; start() it, and not with in_process")
         return f"http://127.0.0.1:{self._listener.port}"
 
     @property
     def server(self) -> Server:
         """Serves further sockets (machines, private APIs)."""
         return self.world.part(_started_server)
+
+    @property
+    def functions(self) -> "Functions":
+        """The account's Lambda functions: invoke them, read their logs, kill their environments."""
+        from localcloud.aws.functions.service import Functions  # noqa: PLC0415 - loaded when first needed
+
+        return self.world.part(Functions)
+
+    @property
+    def function_platform(self) -> str:
+        """What functions' zips must be built for, such as `python3.11/x86_64`: this host runs them itself."""
+        return f"python{sys.version_info.major}.{sys.version_info.minor}/{platform.machine()}"
 
     @property
     def ca_file(self) -> Path:
@@ -127,20 +157,33 @@ class LocalCloud:
         return variables
 
     def session(self, credentials: Credentials | None = None) -> "boto3.Session":
-        """A boto3 session with these credentials (the operator's if not given); clients need `endpoint_url`."""
+        """A boto3 session with these credentials (the operator's if not given); its clients need `endpoint_url`,
+        unless the cloud is in-process."""
         import boto3  # noqa: PLC0415 - takes as long to load as the rest of the cloud to start
 
         who = credentials or self.world.root
-        return boto3.Session(
+        made = boto3.Session(
             aws_access_key_id=who.access_key,
             aws_secret_access_key=who.secret_key,
             aws_session_token=who.session_token or None,
             region_name=self.world.region,
         )
+        if self._in_process:
+            from localcloud.aws.seam import attach  # noqa: PLC0415 - only in-process clouds need it
+
+            attach(made, self.world.endpoint.dispatch)
+        return made
 
     def client(self, service: str, *, credentials: Credentials | None = None, **options: Any) -> Any:
-        """A boto3 client of this cloud over HTTP."""
-        return self.session(credentials).client(service, endpoint_url=self.endpoint_url, **options)
+        """A boto3 client of this cloud, over HTTP or in-process."""
+        who = credentials or self.world.root
+        if not self._in_process:
+            options.setdefault("endpoint_url", self.endpoint_url)
+        # A session remembers what it has loaded, but does not bear two threads that make clients.
+        with self._sessions_lock:
+            session = self._sessions.get(who.access_key) or self.session(who)
+            self._sessions[who.access_key] = session
+            return session.client(service, **options)
 
 
 def _started_server(_: World) -> Server:

@@ -116,14 +116,18 @@ class Server:
             return None
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    def close(self) -> None:
-        """Close every listener, end the loop and the pool's threads. Safe to repeat."""
-        if self._stopped:
-            return
+    def close_listeners(self) -> None:
+        """Stop listening and cut all connections; handlers that run go on to their ends."""
         with self._lock:
             listeners, self._listeners = self._listeners, []
         for listener in listeners:
             listener.close()
+
+    def close(self) -> None:
+        """Close every listener, end the loop and wait for the pool's threads. Safe to repeat."""
+        if self._stopped:
+            return
+        self.close_listeners()
         if self._thread.is_alive():
             self.run(_cancel_everything())
             self._stopped = True
