@@ -44,6 +44,8 @@ def enrolment_settings(environment: Mapping[str, str] | None = None) -> Enrolmen
         "api_url": "MOORINGS_API_URL",
         "default_configuration": "MOORINGS_DEFAULT_CONFIGURATION",
     }
+    # A stack cannot tell a function its own name; Lambda does, so the keeper needs no variable for it.
+    env = {**env, "MOORINGS_KEEPER": env.get("MOORINGS_KEEPER") or env.get("AWS_LAMBDA_FUNCTION_NAME", "")}
     missing = [variable for variable in names.values() if not env.get(variable)]
     if missing:
         raise Misconfigured(

@@ -1,0 +1,123 @@
+"""AWS, as one place to get clients from: who we are, which Region, how patient, and errors in our own words.
+
+The command line, deploy and nodes get their clients here, and so may a function. Credentials, profiles and endpoints
+(AWS_PROFILE, AWS_ENDPOINT_URL, …) are boto3's own business; this module adds none of its own.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import (
+    ClientError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    SSOError,
+    TokenRetrievalError,
+    UnauthorizedSSOTokenError,
+)
+
+from moorings.clouds.aws_errors import code_of, translated
+from moorings.errors import CloudFault, Misconfigured
+
+_NO_CREDENTIALS = (
+    NoCredentialsError,
+    PartialCredentialsError,
+    CredentialRetrievalError,
+    TokenRetrievalError,
+    UnauthorizedSSOTokenError,
+    SSOError,
+)
+_BAD_CREDENTIALS = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "RequestExpired",
+        "InvalidClientTokenId",
+        "UnrecognizedClientException",
+        "AuthFailure",
+        "SignatureDoesNotMatch",
+        "InvalidAccessKeyId",
+    }
+)
+_SIGN_IN = "sign in to AWS (`aws sso login`, `aws configure`, or the variables AWS_PROFILE or AWS_ACCESS_KEY_ID)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long one call may take: seconds to connect, seconds to wait for bytes, and tries in all."""
+
+    connect: float
+    read: float
+    attempts: int
+
+
+PATIENT = Patience(connect=10, read=60, attempts=6)  # a person waits, and would rather wait than start again
+
+
+class Aws:
+    """One account in one Region, as the surrounding credentials show it. Clients are made once and may be shared."""
+
+    def __init__(self, *, region: str, profile: str = "", patience: Patience = PATIENT) -> None:
+        """Misconfigured if `profile` does not exist; nothing is called yet."""
+        try:
+            self._session = boto3.Session(region_name=region, profile_name=profile or None)
+        except ProfileNotFound as error:
+            raise Misconfigured(str(error), remedy="name a profile that `aws configure list-profiles` shows") from error
+        self.region = region
+        self._config = Config(
+            connect_timeout=patience.connect,
+            read_timeout=patience.read,
+            retries={"mode": "standard", "total_max_attempts": patience.attempts},
+            user_agent_extra="moorings",
+        )
+        self._clients: dict[str, Any] = {}
+        self._account = ""
+
+    def client(self, service: str) -> Any:
+        """The boto3 client of a service, such as `ssm`."""
+        if service not in self._clients:
+            self._clients[service] = self._session.client(service, config=self._config)
+        return self._clients[service]
+
+    @property
+    def account(self) -> str:
+        """The 12-digit account number. Misconfigured if nobody is signed in; asked once."""
+        if not self._account:
+            with calling("sts:GetCallerIdentity"):
+                self._account = str(self.client("sts").get_caller_identity()["Account"])
+        return self._account
+
+    @property
+    def partition(self) -> str:
+        """aws, aws-cn, aws-us-gov, …: the second part of every ARN in this Region."""
+        return str(self._session.get_partition_for_region(self.region))
+
+
+@contextmanager
+def calling(call: str) -> Iterator[None]:
+    """Turn errors of the AWS call inside into ours; `call` names it, such as `cloudformation:CreateChangeSet`.
+
+    As `aws_errors.translated`, and what a person at a terminal meets besides: Misconfigured if nobody is signed in,
+    CloudFault with the address if the endpoint cannot be reached.
+    """
+    with translated(call):
+        try:
+            yield
+        except _NO_CREDENTIALS as error:
+            raise Misconfigured(f"{call} needs AWS credentials: {error}", remedy=_SIGN_IN) from error
+        except (EndpointConnectionError, ConnectTimeoutError) as error:
+            raise CloudFault(
+                str(error), call=call, remedy="check the Region, the network, and the proxy settings"
+            ) from error
+        except ClientError as error:
+            if code_of(error) in _BAD_CREDENTIALS:
+                raise Misconfigured(f"{call} refused the AWS credentials: {error}", remedy=_SIGN_IN) from error
+            raise

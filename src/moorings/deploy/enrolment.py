@@ -1,0 +1,300 @@
+"""Enrolment, deployed and removed: zip, bucket, endpoint stack, API stack, configuration, in order; and back again.
+
+Every step may be repeated: whoever is interrupted runs the same command once more.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_network
+from typing import Any
+
+from moorings.clock import Clock
+from moorings.clouds.aws import Aws, calling
+from moorings.deploy import templates
+from moorings.deploy.artifacts import Artifacts
+from moorings.deploy.leftovers import sweep
+from moorings.deploy.package import DEFAULT_PLATFORM, FunctionPlatform, build
+from moorings.deploy.stacks import ChangeSet, Stack, StackEvent, Stacks, StackSpec
+from moorings.enrolment import configuration
+from moorings.enrolment.aws import StoredConfigurations
+from moorings.errors import Misconfigured, Refused
+
+DEFAULT_STACK = "moorings-enrolment"
+# Parameters of the stack that the plan has fields for, or that follow from the zip.
+_OURS = frozenset({"VpcEndpointForApiGateway", "AllowNetworkProof", "ArtifactBucket", "ArtifactKey", "Architecture"})
+TAGS: Mapping[str, str] = {"application": "moorings"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewEndpoint:
+    """A VPC endpoint to be made, in a stack of its own beside the API's."""
+
+    vpc_id: str
+    subnet_ids: tuple[str, ...]
+    allowed_cidr: str  # who may open 443
+    private_dns: bool = True  # False: servers use the endpoint's own host name of the API
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExistingEndpoint:
+    """An execute-api VPC endpoint that the VPC has already."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrolmentPlan:
+    """What is to be deployed. What `parameters` leaves out keeps its value; at first it is the template's default."""
+
+    endpoint: NewEndpoint | ExistingEndpoint
+    allow_network_proof: bool  # an explicit choice: whether the network position alone is proof enough
+    stack: str = DEFAULT_STACK
+    parameters: Mapping[str, str] = field(default_factory=dict)  # further ones of stack.yaml, by name
+    configuration: Mapping[str, Any] | None = None  # the document; None leaves what is stored
+    artifact_bucket: str = ""  # empty: one is made
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployed:
+    """What stands after a deployment."""
+
+    stack: str
+    region: str
+    api_url: str
+    vpc_endpoint: str
+    endpoint_stack: str  # empty: the endpoint is not ours
+    node_role: str
+    artifact: str  # s3://bucket/key
+    configuration_version: int  # 0: the stack's own default
+    outputs: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removed:
+    """What was taken down, and what was not."""
+
+    stacks: tuple[str, ...]
+    activations: int
+    codes: int
+    artifacts: int  # versions of zips
+    bucket: bool  # whether the bucket went as well
+    kept: tuple[str, ...]  # sentences: what stays, and how to remove that
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something that begins now, in words."""
+
+    text: str
+
+
+Progress = Callable[[Step | StackEvent], None]
+Approve = Callable[[ChangeSet], bool]
+
+
+def quiet(_progress: Step | StackEvent) -> None:
+    """For callers that do not watch."""
+
+
+def approved(_planned: ChangeSet) -> bool:
+    """For callers that need no look at the plan."""
+    return True
+
+
+def endpoint_stack(stack: str) -> str:
+    """The name of the stack that holds the endpoint of an enrolment stack."""
+    return f"{stack}-endpoint"
+
+
+def deploy(
+    plan: EnrolmentPlan,
+    *,
+    aws: Aws,
+    clock: Clock,
+    platform: FunctionPlatform = DEFAULT_PLATFORM,
+    on_progress: Progress = quiet,
+    approve: Approve = approved,
+) -> Deployed:
+    """Deploy or update enrolment; everything that can be checked is checked before anything is made.
+
+    `approve` sees each plan of CloudFormation before it is carried out; Refused if it says no. Otherwise raises as
+    `Stacks.plan` and `Stacks.execute` do.
+    """
+    _check(plan)
+    on_progress(Step("packaging the functions"))
+    package = build("enrolment", platform=platform)
+    artifacts = Artifacts(aws, bucket=plan.artifact_bucket)
+    on_progress(Step(f"uploading {len(package.content) / 1e6:.1f} MB to {artifacts.bucket}"))
+    artifacts.ensure_bucket()
+    key = artifacts.store(package, stack=plan.stack)
+    stacks = Stacks(aws, clock=clock)
+    endpoint = _endpoint(plan, stacks, on_progress, approve)
+    parameters = {
+        **_parameters(plan, endpoint, aws),
+        "ArtifactBucket": artifacts.bucket,
+        "ArtifactKey": key,
+        "Architecture": platform.machine,
+    }
+    template = templates.with_deployment(templates.read(templates.STACK), parameters)
+    spec = StackSpec(name=plan.stack, template=template, parameters=parameters, tags={**TAGS, **plan.tags})
+    stack = _make(spec, stacks, on_progress, approve)
+    version = _configure(plan, stack, aws, clock, on_progress)
+    return Deployed(
+        stack=plan.stack,
+        region=aws.region,
+        api_url=stack.outputs["ApiGatewayInvokeURL"],
+        vpc_endpoint=endpoint,
+        endpoint_stack=endpoint_stack(plan.stack) if isinstance(plan.endpoint, NewEndpoint) else "",
+        node_role=stack.outputs["NodeRoleName"],
+        artifact=f"s3://{artifacts.bucket}/{key}",
+        configuration_version=version,
+        outputs=stack.outputs,
+    )
+
+
+def remove(
+    stack: str = DEFAULT_STACK, *, aws: Aws, clock: Clock, artifact_bucket: str = "", on_progress: Progress = quiet
+) -> Removed:
+    """Take enrolment down: stacks, activations, codes, zips. What stays is said in `kept`.
+
+    The stacks go first, so that nothing creates an activation while they are deleted; what an interrupted removal left
+    is found by the stack's name the next time. `artifact_bucket` is needed only if a bucket was given and the stack is
+    gone already. Refused while the ledger is protected from deletion.
+    """
+    stacks = Stacks(aws, clock=clock)
+    found = stacks.find(stack)
+    if found and found.parameters.get("DeletionProtection") == "yes":
+        raise Refused(
+            f"the ledger of {stack} is protected from deletion",
+            remedy="deploy with DeletionProtection=no, then remove again",
+        )
+    gone = []
+    for name in (stack, endpoint_stack(stack)):
+        on_progress(Step(f"deleting stack {name}"))
+        if stacks.delete(name, on_event=on_progress):
+            gone.append(name)
+    on_progress(Step("deleting activations and their codes"))
+    swept = sweep(stack, aws=aws, on_progress=lambda text: on_progress(Step(text)))
+    on_progress(Step("deleting the functions' zips"))
+    bucket = artifact_bucket or (found.parameters.get("ArtifactBucket", "") if found else "")
+    artifacts = Artifacts(aws, bucket=bucket)
+    versions = artifacts.remove(stack=stack)
+    return Removed(
+        stacks=tuple(gone),
+        activations=swept.activations,
+        codes=swept.codes,
+        artifacts=versions,
+        bucket=artifacts.remove_empty_bucket(),
+        kept=_kept(found),
+    )
+
+
+def with_node_role(document: Mapping[str, Any], role: str) -> dict[str, Any]:
+    """A configuration document whose pools take the stack's node role unless they name another."""
+    pools = document.get("pool")
+    if not isinstance(pools, list):
+        return dict(document)
+    filled = [{"node_role": role, **pool} if isinstance(pool, Mapping) else pool for pool in pools]
+    return {**document, "pool": filled}
+
+
+def _check(plan: EnrolmentPlan) -> None:
+    known = templates.parameter_names(templates.read(templates.STACK))
+    unknown = sorted(set(plan.parameters) - known | set(plan.parameters) & _OURS)
+    if unknown:
+        raise Misconfigured(
+            f"{', '.join(unknown)} cannot be given: no parameter of the enrolment stack, or one that deploy fills in",
+            remedy=f"give some of {', '.join(sorted(known - _OURS))}",
+        )
+    for cidr in filter(None, plan.parameters.get("AllowedSourceCidrs", "").split(",")):
+        try:
+            ip_network(cidr)
+        except ValueError as error:
+            raise Misconfigured(
+                f"AllowedSourceCidrs: {error}", remedy="write address ranges such as 10.0.0.0/8"
+            ) from error
+    if plan.configuration is not None:
+        configuration.parse(with_node_role(plan.configuration, "the-role-of-the-stack"), version=1)
+
+
+def _endpoint(plan: EnrolmentPlan, stacks: Stacks, on_progress: Progress, approve: Approve) -> str:
+    if isinstance(plan.endpoint, ExistingEndpoint):
+        return plan.endpoint.id
+    spec = StackSpec(
+        name=endpoint_stack(plan.stack),
+        template=templates.read(templates.ENDPOINT),
+        parameters={
+            "VpcIdForApiGateway": plan.endpoint.vpc_id,
+            "SubnetsForVpcEndpoint": ",".join(plan.endpoint.subnet_ids),
+            "AllowedIPRange": plan.endpoint.allowed_cidr,
+            "PrivateDns": _yes_no(plan.endpoint.private_dns),
+        },
+        tags={**TAGS, **plan.tags},
+    )
+    return _make(spec, stacks, on_progress, approve).outputs["VpcEndpoint"]
+
+
+def _make(spec: StackSpec, stacks: Stacks, on_progress: Progress, approve: Approve) -> Stack:
+    on_progress(Step(f"planning stack {spec.name}"))
+    planned = stacks.plan(spec, on_event=on_progress)
+    if planned.changes and not approve(planned):
+        stacks.drop(planned)
+        raise Refused(f"the plan of stack {spec.name} was not approved", remedy="nothing of it was changed")
+    text = f"{len(planned.changes)} changes" if planned.changes else "nothing to change"
+    on_progress(Step(f"stack {spec.name}: {text}"))
+    return stacks.execute(planned, on_event=on_progress)
+
+
+def _parameters(plan: EnrolmentPlan, endpoint: str, aws: Aws) -> dict[str, str]:
+    parameters = {
+        "VpcEndpointForApiGateway": endpoint,
+        "AllowNetworkProof": _yes_no(plan.allow_network_proof),
+    }
+    if isinstance(plan.endpoint, NewEndpoint):
+        parameters["InvokeUrlStyle"] = "private-dns" if plan.endpoint.private_dns else "endpoint-host"
+    if not plan.parameters.keys() & {"CloudwatchLogRoleArn", "CreateApiGatewayLoggingRole"}:
+        # Where the account lets API Gateway log already, the API logs; where not, that is the operator's decision.
+        with calling("apigateway:GET"):
+            parameters["CloudwatchLogRoleArn"] = aws.client("apigateway").get_account().get("cloudwatchRoleArn", "")
+    return {**parameters, **plan.parameters}
+
+
+def _configure(plan: EnrolmentPlan, stack: Stack, aws: Aws, clock: Clock, on_progress: Progress) -> int:
+    """Put the given document in force unless it is already; the version that is in force."""
+    stored = StoredConfigurations(
+        client=aws.client("dynamodb"), table=stack.outputs["LedgerTable"], default="", clock=clock
+    )
+    text, version = stored.document()
+    if plan.configuration is None:
+        return version
+    wanted = with_node_role(plan.configuration, stack.outputs["NodeRoleName"])
+    if text and json.loads(text) == wanted:
+        return version
+    on_progress(Step("storing the configuration"))
+    return stored.apply(wanted, replacing=version).version
+
+
+def _kept(stack: Stack | None) -> tuple[str, ...]:
+    kept = [
+        "managed nodes stay registered, but those with the stack's own role lose their connection: "
+        "`moorings nodes list` shows them, `moorings nodes deregister ID` removes one"
+    ]
+    if stack is None:
+        return tuple(kept)
+    if not stack.parameters.get("KmsKeyId"):
+        kept.append(
+            f"KMS key {stack.outputs.get('KmsKeyArn', 'of the stack')} is deleted by AWS after a waiting period of"
+            " 30 days; until then `aws kms cancel-key-deletion` brings it back"
+        )
+    if stack.parameters.get("CreateApiGatewayLoggingRole") == "yes":
+        kept.append(
+            "API Gateway's account-wide logging role stays, because other APIs may log with it: `aws apigateway"
+            " get-account` names it"
+        )
+    return tuple(kept)
+
+
+def _yes_no(choice: bool) -> str:
+    return "yes" if choice else "no"

@@ -1,0 +1,63 @@
+"""The rooms' CloudFormation templates as text: read, asked for their parameters, and their API deployment named.
+
+Text and not a parsed document: what is deployed is the reviewed file, and the command line needs no YAML parser for it.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import moorings
+
+STACK = "enrolment/stack.yaml"
+ENDPOINT = "enrolment/endpoint.yaml"
+
+# What an API Gateway deployment holds a copy of. A stage's settings are not among it.
+_COPIED = frozenset({"RestApi", "Resource", "Method", "GatewayResponse"})
+_DEPLOYMENT = re.compile(r"\bApiDeployment[0-9a-f]{8}\b")
+_KEY = re.compile(r"^  ([A-Za-z0-9]+):", re.MULTILINE)
+_API_TYPE = re.compile(r"^    Type: AWS::ApiGateway::(\w+)\s*$", re.MULTILINE)
+_COMMENT = re.compile(r"^\s*#.*\n", re.MULTILINE)
+
+
+def read(name: str) -> str:
+    """The text of a template, such as `STACK`."""
+    return (Path(moorings.__file__).parent / name).read_text(encoding="utf-8")
+
+
+def parameter_names(text: str) -> frozenset[str]:
+    """The names of a template's parameters."""
+    return frozenset(_blocks(_section(text, "Parameters")))
+
+
+def with_deployment(text: str, parameters: Mapping[str, str] | None = None) -> str:
+    """The template with its API deployment named after the API's definition and the values in it.
+
+    CloudFormation makes a new API deployment only for a new name, and without one a changed route, gateway answer or
+    VPC endpoint would not take effect. The file itself bears the digest of the definition alone.
+    """
+    definition = _api_definition(text)
+    named = {key: value for key, value in (parameters or {}).items() if re.search(rf"\b{key}\b", definition)}
+    values = "".join(f"{key}={value}\n" for key, value in sorted(named.items()))
+    digest = hashlib.sha256((definition + values).encode()).hexdigest()[:8]
+    return _DEPLOYMENT.sub(f"ApiDeployment{digest}", text)
+
+
+def _api_definition(text: str) -> str:
+    blocks = _blocks(_COMMENT.sub("", _section(text, "Resources")))
+    types = {name: _API_TYPE.search(block) for name, block in blocks.items()}
+    copied = {name for name, found in types.items() if found and found[1] in _COPIED}
+    return "".join(blocks[name].rstrip() + "\n" for name in sorted(copied))
+
+
+def _section(text: str, name: str) -> str:
+    found = re.search(rf"^{name}:\n((?:[ #].*\n|\n)*)", text, re.MULTILINE)
+    return found[1] if found else ""
+
+
+def _blocks(section: str) -> dict[str, str]:
+    """Logical id → its lines, for one section of a template."""
+    starts = [(match[1], match.start()) for match in _KEY.finditer(section)]
+    ends = [start for _, start in starts[1:]] + [len(section)]
+    return {name: section[start:end] for (name, start), end in zip(starts, ends, strict=True)}
