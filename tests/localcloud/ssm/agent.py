@@ -112,7 +112,7 @@ class Agent:
     def with_token(self, target: str, body: Any, *, path: str = "/") -> Response:
         service = {"AmazonSSM": "ssm", "EC2WindowsMessageDeliveryService": "ec2messages", "": "ssmmessages"}
         prefix = target.partition(".")[0]
-        headers = {"Content-Type": JSON} | ({"X-Amz-Target": target} if target else {})
+        headers = {"Content-Type": JSON, "X-Amz-Target": target} if target else {"Content-Type": "application/json"}
         request = AWSRequest("POST", f"http://{self.host}{path}", headers=headers, data=json.dumps(body))
         known = Credentials(self.token["AccessKeyId"], self.token["SecretAccessKey"], self.token["SessionToken"])
         SigV4Auth(known, service[prefix], self.region).add_auth(request)

@@ -78,17 +78,20 @@ def activations(world: World) -> Activations:
 def client(world: World) -> Callable[..., Any]:
     """boto3 clients whose requests go straight to the world's endpoint."""
     import boto3
+    from botocore.config import Config
 
     from localcloud.aws.seam import attach
 
-    def make(service: str, *, region: str = "us-east-1") -> Any:
+    def make(service: str, *, region: str = "us-east-1", validate: bool = True) -> Any:
         session = boto3.Session(
             aws_access_key_id=world.root.access_key,
             aws_secret_access_key=world.root.secret_key,
             region_name=region,
         )
         attach(session, world.endpoint.dispatch)
-        return session.client(service)
+        # Unvalidated, so that the endpoint's own checks are seen; one try, so that refusals come at once.
+        config = Config(parameter_validation=validate, retries={"total_max_attempts": 1})
+        return session.client(service, config=config)
 
     return make
 
