@@ -53,7 +53,7 @@ class LocalCloud:
         self._in_process = in_process
         self._world: World | None = None
         self._listener: Listener | None = None
-        self._sessions: dict[str, boto3.Session] = {}
+        self._sessions: dict[Credentials, boto3.Session] = {}
         self._sessions_lock = threading.Lock()
 
     def start(self) -> Self:
@@ -181,8 +181,8 @@ class LocalCloud:
             options.setdefault("endpoint_url", self.endpoint_url)
         # A session remembers what it has loaded, but does not bear two threads that make clients.
         with self._sessions_lock:
-            session = self._sessions.get(who.access_key) or self.session(who)
-            self._sessions[who.access_key] = session
+            session = self._sessions.get(who) or self.session(who)
+            self._sessions[who] = session
             return session.client(service, **options)
 
 
