@@ -158,6 +158,7 @@ class Fleet:
         self._files.prepare()
         session = uuid4().hex
         home = self._root / "environments" / session
+        places = self._places(function, temporary=home / "tmp")  # refuses a package that does not unpack
         (home / "tmp").mkdir(parents=True)
         principal = Principal(
             kind=Kind.ROLE,
@@ -172,7 +173,6 @@ class Fleet:
         environment = Environment(
             function=function, session=session, home=home, journal=Journal(function=function, deliver=deliver)
         )
-        places = self._places(function, temporary=home / "tmp")
         launch = Launch(
             command=(str(self._files.interpreter), "-m", "awslambdaric", function.handler),
             directory=places.task,

@@ -91,6 +91,6 @@ def put(world: "World", metrics: list[Metric]) -> None:
                 "Dimensions": [{"Name": name, "Value": value} for name, value in metric.dimensions],
                 "Values": list(metric.values),
                 "Unit": metric.unit,
-                "Timestamp": metric.at,
+                "Timestamp": metric.at.astimezone(UTC).replace(tzinfo=None),  # moto compares naive times
             }
             backend.put_metric_data(metric.namespace, [datum])

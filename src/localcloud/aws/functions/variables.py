@@ -72,7 +72,7 @@ def variables(
 
 
 def _python_path(places: Places, chosen: str) -> str:
-    """Lambda's order: the code (first by the working directory), layers, the runtime's packages."""
+    """Lambda's order: layers, then the runtime's packages; the code comes first, it is the working directory."""
     layers = places.layers / "python"
     ours = (layers / "lib" / places.python / "site-packages", layers, places.runtime)
-    return ":".join(filter(None, [str(places.task), *map(str, ours), chosen]))
+    return ":".join(filter(None, [*map(str, ours), chosen]))
