@@ -4,10 +4,11 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.localcloud.ssm.agent import Agent, fields, refusal
+from tests.localcloud.ssm.agent import Agent, fields, private_key, public_text, refusal
 from tests.localcloud.ssm.test_activations import refused
 
 from localcloud.aws.ssm.activations import Activation, Activations
@@ -111,11 +112,13 @@ def test_a_silent_node_loses_its_connection_at_the_threshold_and_regains_it(
     assert described(ssm)[0]["PingStatus"] == "Online"
 
 
-def test_the_threshold_is_scaled_by_the_worlds_clock(tmp_path: Any) -> None:
-    world = World(account="210987654321", region="us-east-1", clock=SystemClock(scale=1e-9), state_dir=tmp_path)
+@pytest.mark.parametrize(("scale", "status"), [(1.0, PingStatus.ONLINE), (1e-12, PingStatus.CONNECTION_LOST)])
+def test_the_threshold_is_scaled_by_the_worlds_clock(scale: float, status: PingStatus, tmp_path: Path) -> None:
+    world = World(account="210987654321", region="us-east-1", clock=SystemClock(scale=scale), state_dir=tmp_path)
     nodes = world.part(ManagedNodes)
-    nodes.heartbeat_threshold = timedelta(hours=10)
-    assert world.clock.scaled(nodes.heartbeat_threshold) < timedelta(milliseconds=1)
+    node = nodes.seed(node_id="mi-00000000000000000", fingerprint="f", public_key=public_text(private_key(1)))
+
+    assert nodes.ping_status(nodes.heard(node.id, {})) is status
 
 
 def test_a_node_speaks_for_itself_only(fleet: Fleet, client: Callable[..., Any], world: World) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from localcloud.aws.agent.caller import keyed_node
+from localcloud.aws.authentication import authenticated_by
 from localcloud.aws.call import Call
-from localcloud.aws.overlays import authenticated_by
 from localcloud.aws.ssm.nodes import ManagedNodes
 from localcloud.errors import ServiceError
 

@@ -9,7 +9,7 @@ import secrets
 import threading
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -137,12 +137,6 @@ class Activations:
                 )
                 for entry in self._entries.values()
             ]
-
-    def expire(self, activation_id: str) -> None:
-        """End an activation's life now; what it registered stays."""
-        with self._lock:
-            entry = self._entries[activation_id]
-            entry.activation = replace(entry.activation, expires_at=self._clock.now())
 
     def delete(self, activation_id: str, *, region: str) -> None:
         """Refuse registrations from now on; nodes stay. Raises ServiceError InvalidActivationId if there is none."""

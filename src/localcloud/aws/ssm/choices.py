@@ -14,6 +14,7 @@
 | which refusal wins | InvalidActivation, ActivationExpired, RegistrationLimitExceeded, then the tier's limit |
 | the same public key again, same activation and code | the same node, not counted, even if the activation is over |
 | the same public key again with another activation | InstanceAlreadyRegistered |
+| Region of an unsigned registration | the host name's; on a loopback address that of the activation |
 | the standard tier's 1,001st node | RegistrationLimitExceeded; `ManagedNodes.refusals` counts it as `TIER_LIMIT` |
 | back to the standard tier with over 1,000 nodes | ValidationException |
 | node that has never sent a heartbeat | listed as ConnectionLost, without LastPingDateTime |
