@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any, Self
 from localcloud.clock import Clock, SystemClock
 from localcloud.faults import Faults
 from localcloud.principals import Credentials
-from localcloud.server import Listener, Server, loopback_socket
+from localcloud.server import Listener, Server, loopback_socket, started_server
 from localcloud.world import World
 
 if TYPE_CHECKING:
     import boto3
 
     from localcloud.aws.functions.service import Functions
+    from localcloud.machines.fleet import Machines
+    from localcloud.aws.schedules import Schedules
 
 _accounts_in_use: set[str] = set()
 _accounts_lock = threading.Lock()
@@ -72,6 +74,7 @@ class LocalCloud:
         if not self._in_process:
             self._listener = self.server.serve_calls(endpoint.dispatch, loopback_socket())
             self._world.endpoint_url = self.endpoint_url
+            self.schedules.start()
         return self
 
     def stop(self) -> None:
@@ -123,7 +126,7 @@ class LocalCloud:
     @property
     def server(self) -> Server:
         """Serves further sockets (machines, private APIs)."""
-        return self.world.part(_started_server)
+        return self.world.part(started_server)
 
     @property
     def functions(self) -> "Functions":
@@ -131,6 +134,20 @@ class LocalCloud:
         from localcloud.aws.functions.service import Functions  # noqa: PLC0415 - loaded when first needed
 
         return self.world.part(Functions)
+
+    @property
+    def schedules(self) -> "Schedules":
+        """EventBridge's rules with a schedule; in-process, or under a `SteppedClock`, `schedules.run_due()` fires them."""
+        from localcloud.aws.schedules import Schedules  # noqa: PLC0415 - loaded when first needed
+
+        return self.world.part(Schedules)
+
+    @property
+    def machines(self) -> "Machines":
+        """The account's servers in any cloud or none: make, boot, and look into them."""
+        from localcloud.machines.fleet import Machines  # noqa: PLC0415 - loaded when first needed
+
+        return self.world.part(Machines)
 
     @property
     def function_platform(self) -> str:
@@ -184,12 +201,6 @@ class LocalCloud:
             session = self._sessions.get(who) or self.session(who)
             self._sessions[who] = session
             return session.client(service, **options)
-
-
-def _started_server(_: World) -> Server:
-    server = Server()
-    server.start()
-    return server
 
 
 def _claim_account(wanted: str | None) -> str:

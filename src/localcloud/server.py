@@ -164,6 +164,13 @@ class Server:
         return Listener(self, listening, state, sock.getsockname())
 
 
+def started_server(_world: object) -> Server:
+    """The one server of a world, running: `world.part(started_server)`."""
+    server = Server()
+    server.start()
+    return server
+
+
 def loopback_socket(port: int = 0, *, host: str = "127.0.0.1") -> socket.socket:
     """A TCP socket bound to a free (or given) port of a loopback address."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
