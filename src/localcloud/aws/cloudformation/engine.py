@@ -1,0 +1,401 @@
+"""Carries out one stack operation: makes, changes and removes resources in order, and rolls back when one fails.
+
+The states and the order of events follow the CloudFormation user guide, "Understand stack creation events" and
+"Stack failure options".
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from localcloud.aws.cloudformation.functions import Imports, Resolver
+from localcloud.aws.cloudformation.model import Made, Stack, StackResource, Wanted
+from localcloud.aws.cloudformation.plan import Plan, Registry, changed_properties, not_made
+from localcloud.aws.cloudformation.shapes import Malformed
+from localcloud.aws.cloudformation.template import ResourceDefinition
+from localcloud.aws.cloudformation.types import Clients, Failed, Place, ResourceType
+from localcloud.clock import Clock
+from localcloud.errors import LocalCloudError, ServiceError
+
+log = logging.getLogger(__name__)
+
+# What a resource handler may raise; anything else is a bug of the local cloud and fails the resource with its name.
+_REFUSALS = (ClientError, BotoCoreError, Failed, Malformed, LocalCloudError, KeyError, TypeError, ValueError)
+
+
+class _Stop(Exception):
+    """A resource failed; the events are written, the operation turns back."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Undo:
+    """How to take one step of an update back."""
+
+    resource: StackResource
+    back: Callable[[], None]
+
+
+class Engine:
+    """Runs operations on stacks of one account and Region. One operation a stack at a time; the caller sees to that."""
+
+    def __init__(
+        self, *, registry: Registry, clients: Clients, clock: Clock, account: str, region: str, imports: Imports
+    ) -> None:
+        self._registry = registry
+        self._clients = clients
+        self._clock = clock
+        self._account = account
+        self._region = region
+        self._imports = imports
+
+    def create(self, stack: Stack, plan: Plan, *, claim_exports: Callable[[Stack], None]) -> None:
+        """Make the whole stack, or roll it back as its OnFailure says."""
+        try:
+            self._refuse_unmade(stack, plan, verb="CREATE")
+            for definition in plan.order:
+                self._create_one(stack, plan, definition, undo=[])
+            self._put_outputs(stack, plan, claim_exports)
+        except _Stop as stop:
+            self._roll_back_creation(stack, str(stop))
+            return
+        stack.note(at=self._clock.now(), status="CREATE_COMPLETE")
+
+    def update(self, stack: Stack, plan: Plan, *, claim_exports: Callable[[Stack], None]) -> None:
+        """Bring the stack to `plan`, or back to what it was."""
+        before: Wanted = stack.wanted
+        undo: list[_Undo] = []
+        cleanup: list[StackResource] = []
+        try:
+            self._refuse_unmade(stack, plan, verb="UPDATE")
+            stack.wanted = plan.wanted
+            for definition in plan.order:
+                self._update_one(stack, plan, definition, undo=undo, cleanup=cleanup)
+            self._put_outputs(stack, plan, claim_exports)
+        except _Stop as stop:
+            stack.wanted = before
+            self._roll_back_update(stack, undo, str(stop))
+            return
+        kept = {definition.logical_id for definition in plan.order}
+        removed = [stack.resources.pop(name) for name in list(stack.resources) if name not in kept]
+        for definition in plan.order:  # whoever is needed first: deletion goes back through this order
+            stack.resources[definition.logical_id] = stack.resources.pop(definition.logical_id)
+        stack.note(at=self._clock.now(), status="UPDATE_COMPLETE_CLEANUP_IN_PROGRESS")
+        for resource in [*cleanup, *reversed(removed)]:
+            # A clean-up that fails leaves the resource behind; the service completes the update all the same.
+            self._delete_one(stack, resource, retained=resource in cleanup and _kept_on_replace(resource))
+        stack.note(at=self._clock.now(), status="UPDATE_COMPLETE")
+
+    def delete(self, stack: Stack, *, retain: frozenset[str] = frozenset()) -> None:
+        """Remove every resource, dependants first; one that cannot be removed leaves the stack DELETE_FAILED."""
+        failed = self._remove_all(stack, retain=retain)
+        if failed:
+            names = ", ".join(failed)
+            stack.note(
+                at=self._clock.now(),
+                status="DELETE_FAILED",
+                reason=f"The following resource(s) failed to delete: [{names}]. ",
+            )
+            return
+        stack.deleted = self._clock.now()
+        stack.note(at=stack.deleted, status="DELETE_COMPLETE")
+
+    def _remove_all(self, stack: Stack, *, retain: frozenset[str], creating: bool = False) -> list[str]:
+        failed = []
+        for resource in reversed(list(stack.resources.values())):
+            policy = resource.definition.deletion_policy
+            kept = policy == "Retain" or (policy == "RetainExceptOnCreate" and not creating)
+            if self._delete_one(stack, resource, retained=kept or resource.logical_id in retain):
+                del stack.resources[resource.logical_id]
+            else:
+                failed.append(resource.logical_id)
+        return failed
+
+    def _refuse_unmade(self, stack: Stack, plan: Plan, *, verb: str) -> None:
+        refused = []
+        for definition, reason in not_made(plan, self._registry):
+            resource = stack.resources.get(definition.logical_id) or self._resource(definition)
+            stack.note(at=self._clock.now(), status=f"{verb}_FAILED", reason=reason, resource=resource)
+            if verb == "CREATE":
+                stack.resources.setdefault(definition.logical_id, resource)
+            refused.append(definition.logical_id)
+        if refused:
+            raise _Stop(_failure(refused, verb))
+
+    def _create_one(self, stack: Stack, plan: Plan, definition: ResourceDefinition, *, undo: list[_Undo]) -> None:
+        resource = self._resource(definition)
+        stack.resources[definition.logical_id] = resource
+        undo.append(_Undo(resource, lambda: self._forget(stack, resource)))
+        stack.note(at=self._clock.now(), status="CREATE_IN_PROGRESS", resource=resource)
+        self._make(stack, plan, resource, verb="CREATE")
+
+    def _make(self, stack: Stack, plan: Plan, resource: StackResource, *, verb: str) -> None:
+        with self._failing(stack, resource, verb):
+            kind = self._registry[resource.definition.type]
+            properties = self._properties(stack, plan, resource.definition, kind)
+            resource.made = kind.create(self._place(stack, resource.logical_id), properties)
+            resource.properties = properties
+        stack.note(
+            at=self._clock.now(), status=f"{verb}_IN_PROGRESS", reason="Resource creation Initiated", resource=resource
+        )
+        stack.note(at=self._clock.now(), status=f"{verb}_COMPLETE", resource=resource)
+
+    def _update_one(
+        self,
+        stack: Stack,
+        plan: Plan,
+        definition: ResourceDefinition,
+        *,
+        undo: list[_Undo],
+        cleanup: list[StackResource],
+    ) -> None:
+        resource = stack.resources.get(definition.logical_id)
+        if resource is None or resource.made is None:
+            self._create_one(stack, plan, definition, undo=undo)
+            return
+        old = resource
+        kind = self._registry[definition.type]
+        with self._failing(stack, old, "UPDATE"):
+            properties = self._properties(stack, plan, definition, kind)
+        differing = changed_properties(old.properties, properties)
+        retyped = definition.type != old.definition.type
+        if retyped or kind.replaced_by & differing:
+            self._replace(stack, plan, old, definition, undo=undo, cleanup=cleanup)
+        elif differing:
+            self._change(stack, old, definition, properties, undo=undo)
+        else:
+            before = old.definition
+            old.definition = definition
+            undo.append(_Undo(old, lambda: setattr(old, "definition", before)))
+
+    def _replace(
+        self,
+        stack: Stack,
+        plan: Plan,
+        old: StackResource,
+        definition: ResourceDefinition,
+        *,
+        undo: list[_Undo],
+        cleanup: list[StackResource],
+    ) -> None:
+        stack.note(
+            at=self._clock.now(),
+            status="UPDATE_IN_PROGRESS",
+            reason="Requested update requires the creation of a new physical resource; hence creating one.",
+            resource=old,
+        )
+        new = self._resource(definition)
+        stack.resources[definition.logical_id] = new
+
+        def back() -> None:
+            stack.resources[old.logical_id] = old
+            if new.made is not None:
+                self._delete_one(stack, new, retained=False)
+
+        undo.append(_Undo(old, back))
+        self._make(stack, plan, new, verb="UPDATE")
+        cleanup.append(old)
+
+    def _change(
+        self,
+        stack: Stack,
+        resource: StackResource,
+        definition: ResourceDefinition,
+        properties: Mapping[str, Any],
+        *,
+        undo: list[_Undo],
+    ) -> None:
+        kind = self._registry[definition.type]
+        made, before, was = _made(resource), resource.properties, resource.definition
+        place = self._place(stack, resource.logical_id)
+        stack.note(at=self._clock.now(), status="UPDATE_IN_PROGRESS", resource=resource)
+
+        def back() -> None:
+            resource.definition, resource.properties = was, before
+            resource.made = kind.update(place, made, properties, before)
+
+        undo.append(_Undo(resource, back))
+        with self._failing(stack, resource, "UPDATE"):
+            resource.made = kind.update(place, made, before, properties)
+        resource.definition, resource.properties = definition, properties
+        stack.note(at=self._clock.now(), status="UPDATE_COMPLETE", resource=resource)
+
+    def _roll_back_creation(self, stack: Stack, reason: str) -> None:
+        if stack.on_failure == "DO_NOTHING":
+            stack.note(at=self._clock.now(), status="CREATE_FAILED", reason=reason)
+            return
+        requested = f"{reason} {'Rollback' if stack.on_failure == 'ROLLBACK' else 'Delete'} requested by user."
+        if stack.on_failure == "DELETE":
+            stack.note(at=self._clock.now(), status="DELETE_IN_PROGRESS", reason=requested)
+            self.delete(stack)
+            return
+        stack.note(at=self._clock.now(), status="ROLLBACK_IN_PROGRESS", reason=requested)
+        failed = self._remove_all(stack, retain=frozenset(), creating=True)
+        if failed:
+            names = ", ".join(failed)
+            stack.note(
+                at=self._clock.now(),
+                status="ROLLBACK_FAILED",
+                reason=f"The following resource(s) failed to delete: [{names}]. ",
+            )
+            return
+        stack.note(at=self._clock.now(), status="ROLLBACK_COMPLETE")
+
+    def _roll_back_update(self, stack: Stack, undo: list[_Undo], reason: str) -> None:
+        stack.note(at=self._clock.now(), status="UPDATE_ROLLBACK_IN_PROGRESS", reason=reason)
+        failed = []
+        for step in reversed(undo):
+            try:
+                step.back()
+            except _REFUSALS as error:
+                stack.note(at=self._clock.now(), status="UPDATE_FAILED", reason=_reason(error), resource=step.resource)
+                failed.append(step.resource.logical_id)
+                continue
+            if step.resource.made is not None and step.resource.status != "UPDATE_COMPLETE":
+                stack.note(at=self._clock.now(), status="UPDATE_COMPLETE", resource=step.resource)
+        if failed:
+            stack.note(
+                at=self._clock.now(),
+                status="UPDATE_ROLLBACK_FAILED",
+                reason=f"The following resource(s) failed to update: [{', '.join(failed)}]. ",
+            )
+            return
+        stack.note(at=self._clock.now(), status="UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS")
+        stack.note(at=self._clock.now(), status="UPDATE_ROLLBACK_COMPLETE")
+
+    def _forget(self, stack: Stack, resource: StackResource) -> None:
+        if not self._delete_one(stack, resource, retained=resource.definition.deletion_policy == "Retain"):
+            raise Failed(resource.reason)
+        stack.resources.pop(resource.logical_id, None)
+
+    def _delete_one(self, stack: Stack, resource: StackResource, *, retained: bool) -> bool:
+        if resource.made is None:
+            return True
+        if retained:
+            stack.note(at=self._clock.now(), status="DELETE_SKIPPED", resource=resource)
+            return True
+        stack.note(at=self._clock.now(), status="DELETE_IN_PROGRESS", resource=resource)
+        try:
+            kind = self._registry[resource.definition.type]
+            kind.delete(self._place(stack, resource.logical_id), resource.made, resource.properties)
+        except _REFUSALS as error:
+            stack.note(at=self._clock.now(), status="DELETE_FAILED", reason=_reason(error), resource=resource)
+            return False
+        stack.note(at=self._clock.now(), status="DELETE_COMPLETE", resource=resource)
+        return True
+
+    def _properties(
+        self, stack: Stack, plan: Plan, definition: ResourceDefinition, kind: ResourceType
+    ) -> Mapping[str, Any]:
+        resolved = self._resolver(stack, plan).resolve(definition.properties)
+        names = list(kind.properties.unmade(resolved, ""))
+        if names:
+            raise Failed(f"Unsupported property: {', '.join(names)} of {definition.type}")
+        try:
+            return kind.properties.convert(resolved, "")
+        except Malformed as error:
+            raise Failed(
+                f"Properties validation failed for resource {definition.logical_id} with message:\n{error}"
+            ) from error
+
+    def _resolver(self, stack: Stack, plan: Plan) -> Resolver:
+        def lookup(logical_id: str, attribute: str) -> Any:
+            made = _made(stack.resources[logical_id])
+            if not attribute:
+                return made.id
+            if attribute not in made.attributes:
+                raise Failed(f"Requested attribute {attribute} does not exist in schema for {logical_id}")
+            return made.attributes[attribute]
+
+        def imported(name: str) -> str:
+            stack.imports.add(name)
+            return self._imports(name)
+
+        return plan.resolver(lookup=lookup, imports=imported)
+
+    def _put_outputs(self, stack: Stack, plan: Plan, claim_exports: Callable[[Stack], None]) -> None:
+        resolver = self._resolver(stack, plan)
+        outputs, before = [], stack.outputs
+        try:
+            for name, entry in plan.wanted.template.outputs.items():
+                if not resolver.condition(entry.get("Condition", "")):
+                    continue
+                output = {"OutputKey": name, "OutputValue": str(resolver.resolve(entry["Value"]))}
+                if "Description" in entry:
+                    output["Description"] = str(entry["Description"])
+                if "Export" in entry:
+                    output["ExportName"] = str(resolver.resolve(entry["Export"]["Name"]))
+                outputs.append(output)
+            stack.outputs = outputs
+            claim_exports(stack)
+        except _REFUSALS as error:
+            stack.outputs = before
+            raise _Stop(_reason(error)) from error
+
+    def _resource(self, definition: ResourceDefinition) -> StackResource:
+        return StackResource(definition=definition, at=self._clock.now())
+
+    def _place(self, stack: Stack, logical_id: str) -> Place:
+        return Place(
+            logical_id=logical_id,
+            stack_name=stack.name,
+            stack_id=stack.id,
+            account=self._account,
+            region=self._region,
+            clients=self._clients,
+            tags=stack.wanted.tags,
+        )
+
+    def _failing(self, stack: Stack, resource: StackResource, verb: str) -> "_Failing":
+        return _Failing(self._clock, stack, resource, verb)
+
+
+class _Failing:
+    """Turns what a handler raises into a failed resource and the end of the operation."""
+
+    def __init__(self, clock: Clock, stack: Stack, resource: StackResource, verb: str) -> None:
+        self._clock, self._stack, self._resource, self._verb = clock, stack, resource, verb
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if error is None or not isinstance(error, _REFUSALS):
+            return
+        if isinstance(error, KeyError | TypeError | ValueError) and not isinstance(error, Malformed):
+            log.warning("making %s failed", self._resource.definition.type, exc_info=error)
+        self._stack.note(
+            at=self._clock.now(), status=f"{self._verb}_FAILED", reason=_reason(error), resource=self._resource
+        )
+        raise _Stop(_failure([self._resource.logical_id], self._verb)) from error
+
+
+def _failure(names: list[str], verb: str) -> str:
+    return f"The following resource(s) failed to {verb.lower()}: [{', '.join(names)}]."
+
+
+def _made(resource: StackResource) -> Made:
+    if resource.made is None:
+        raise Failed(f"{resource.logical_id} has not been made")
+    return resource.made
+
+
+def _kept_on_replace(resource: StackResource) -> bool:
+    return resource.definition.update_replace_policy == "Retain"
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, ClientError):
+        told = error.response.get("Error", {})
+        meta = error.response.get("ResponseMetadata", {})
+        return (
+            f'Resource handler returned message: "{told.get("Message", "")}" '
+            f"(HandlerErrorCode: {told.get('Code', '')}, Status Code: {meta.get('HTTPStatusCode', '')})"
+        )
+    if isinstance(error, ServiceError):
+        return error.message or error.code
+    if isinstance(error, Failed | Malformed | LocalCloudError):
+        return str(error)
+    return f"{type(error).__name__}: {error}"

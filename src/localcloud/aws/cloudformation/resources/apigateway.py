@@ -1,0 +1,405 @@
+"""AWS::ApiGateway: REST APIs with Lambda proxy integrations, their deployments, stages and gateway responses."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from localcloud.aws.cloudformation.model import Made
+from localcloud.aws.cloudformation.shapes import (
+    BOOLEAN,
+    DOCUMENT,
+    INTEGER,
+    NUMBER,
+    TAGS,
+    TEXT,
+    ListOf,
+    MapOf,
+    Struct,
+)
+from localcloud.aws.cloudformation.types import Failed, Place, ResourceType, picked
+
+Properties = Mapping[str, Any]
+
+
+def _ignoring_absence(place: Place, call: str, **arguments: Any) -> None:
+    client = place.client("apigateway")
+    try:
+        getattr(client, call)(**arguments)
+    except client.exceptions.NotFoundException:
+        return
+
+
+def _replace(path: str, value: Any) -> dict[str, str]:
+    text = ("true" if value else "false") if isinstance(value, bool) else str(value)
+    return {"op": "replace", "path": path, "value": text}
+
+
+class RestApi(ResourceType):
+    """An API. Its policy and endpoint configuration are what the private front evaluates."""
+
+    name = "AWS::ApiGateway::RestApi"
+    properties = Struct(
+        {
+            "Name": TEXT,
+            "Description": TEXT,
+            "Policy": DOCUMENT,
+            "EndpointConfiguration": Struct({"Types": ListOf(TEXT), "VpcEndpointIds": ListOf(TEXT)}),
+            "DisableExecuteApiEndpoint": BOOLEAN,
+            "BinaryMediaTypes": ListOf(TEXT),
+            "Tags": TAGS,
+        },
+        required=("Name",),
+    )
+    attributes = frozenset({"RootResourceId", "RestApiId"})
+
+    def create(self, place: Place, properties: Properties) -> Made:
+        arguments: dict[str, Any] = {"name": properties["Name"], **_settings(properties)}
+        if tags := place.tagged(properties.get("Tags")):
+            arguments["tags"] = tags
+        made = place.client("apigateway").create_rest_api(**arguments)
+        attributes = {"RootResourceId": made["rootResourceId"], "RestApiId": made["id"]}
+        return Made(id=made["id"], attributes=attributes)
+
+    def update(self, place: Place, made: Made, old: Properties, new: Properties) -> Made:
+        if set(old.get("BinaryMediaTypes", [])) != set(new.get("BinaryMediaTypes", [])):
+            raise Failed(f"Unsupported update of property: BinaryMediaTypes of {self.name}")
+        patches = []
+        for key, path, default in (
+            ("Name", "/name", ""),
+            ("Description", "/description", ""),
+            ("DisableExecuteApiEndpoint", "/disableExecuteApiEndpoint", False),
+        ):
+            if old.get(key, default) != new.get(key, default):
+                patches.append(_replace(path, new.get(key, default)))
+        if old.get("Policy") != new.get("Policy"):
+            patches.append(_replace("/policy", json.dumps(new["Policy"]) if "Policy" in new else ""))
+        patches += _endpoint_patches(old.get("EndpointConfiguration", {}), new.get("EndpointConfiguration", {}))
+        client = place.client("apigateway")
+        if patches:
+            client.update_rest_api(restApiId=made.id, patchOperations=patches)
+        arn = f"arn:aws:apigateway:{place.region}::/restapis/{made.id}"
+        _retag(client, place, arn, old, new)
+        return made
+
+    def delete(self, place: Place, made: Made, properties: Properties) -> None:
+        _ignoring_absence(place, "delete_rest_api", restApiId=made.id)
+
+
+def _retag(client: Any, place: Place, arn: str, old: Properties, new: Properties) -> None:
+    wanted, had = place.tagged(new.get("Tags")), place.tagged(old.get("Tags"))
+    if gone := sorted(set(had) - set(wanted)):
+        client.untag_resource(resourceArn=arn, tagKeys=gone)
+    if wanted and wanted != had:
+        client.tag_resource(resourceArn=arn, tags=wanted)
+
+
+def _settings(properties: Properties) -> dict[str, Any]:
+    names = {
+        "Description": "description",
+        "DisableExecuteApiEndpoint": "disableExecuteApiEndpoint",
+        "BinaryMediaTypes": "binaryMediaTypes",
+    }
+    made = picked(properties, names)
+    if "Policy" in properties:
+        made["policy"] = json.dumps(properties["Policy"])
+    if "EndpointConfiguration" in properties:
+        named = {"Types": "types", "VpcEndpointIds": "vpcEndpointIds"}
+        made["endpointConfiguration"] = picked(properties["EndpointConfiguration"], named)
+    return made
+
+
+def _endpoint_patches(old: Properties, new: Properties) -> list[dict[str, str]]:
+    if old.get("Types", []) != new.get("Types", []):
+        raise Failed("Unsupported update of property: EndpointConfiguration.Types of AWS::ApiGateway::RestApi")
+    path = "/endpointConfiguration/vpcEndpointIds"
+    had, wanted = set(old.get("VpcEndpointIds", [])), set(new.get("VpcEndpointIds", []))
+    added = [{"op": "add", "path": path, "value": one} for one in sorted(wanted - had)]
+    return added + [{"op": "remove", "path": path, "value": one} for one in sorted(had - wanted)]
+
+
+class Resource(ResourceType):
+    """A path part of an API."""
+
+    name = "AWS::ApiGateway::Resource"
+    properties = Struct(
+        {"RestApiId": TEXT, "ParentId": TEXT, "PathPart": TEXT}, required=("RestApiId", "ParentId", "PathPart")
+    )
+    replaced_by = frozenset(properties.members)
+    attributes = frozenset({"ResourceId"})
+
+    def create(self, place: Place, properties: Properties) -> Made:
+        made = place.client("apigateway").create_resource(
+            restApiId=properties["RestApiId"], parentId=properties["ParentId"], pathPart=properties["PathPart"]
+        )
+        return Made(id=made["id"], attributes={"ResourceId": made["id"]})
+
+    def delete(self, place: Place, made: Made, properties: Properties) -> None:
+        _ignoring_absence(place, "delete_resource", restApiId=properties["RestApiId"], resourceId=made.id)
+
+
+class Method(ResourceType):
+    """A method of a resource with its Lambda proxy integration; without authorisation."""
+
+    name = "AWS::ApiGateway::Method"
+    properties = Struct(
+        {
+            "RestApiId": TEXT,
+            "ResourceId": TEXT,
+            "HttpMethod": TEXT,
+            "AuthorizationType": TEXT,
+            "Integration": Struct(
+                {"Type": TEXT, "IntegrationHttpMethod": TEXT, "Uri": TEXT, "TimeoutInMillis": INTEGER},
+                required=("Type",),
+            ),
+        },
+        required=("RestApiId", "ResourceId", "HttpMethod", "Integration"),
+    )
+    replaced_by = frozenset({"RestApiId", "ResourceId", "HttpMethod"})
+
+    def create(self, place: Place, properties: Properties) -> Made:
+        client = place.client("apigateway")
+        where = _method(properties)
+        client.put_method(**where, authorizationType=properties.get("AuthorizationType", "NONE"))
+        try:
+            self._integrate(client, properties)
+        except Exception:
+            client.delete_method(**where)
+            raise
+        return Made(id=place.name())
+
+    def update(self, place: Place, made: Made, old: Properties, new: Properties) -> Made:
+        if old.get("AuthorizationType", "NONE") != new.get("AuthorizationType", "NONE"):
+            raise Failed(f"Unsupported update of property: AuthorizationType of {self.name}")
+        self._integrate(place.client("apigateway"), new)
+        return made
+
+    def delete(self, place: Place, made: Made, properties: Properties) -> None:
+        _ignoring_absence(place, "delete_method", **_method(properties))
+
+    def _integrate(self, client: Any, properties: Properties) -> None:
+        named = {
+            "Type": "type",
+            "IntegrationHttpMethod": "integrationHttpMethod",
+            "Uri": "uri",
+            "TimeoutInMillis": "timeoutInMillis",
+        }
+        client.put_integration(**_method(properties), **picked(properties["Integration"], named))
+
+
+def _method(properties: Properties) -> dict[str, str]:
+    named = {"RestApiId": "restApiId", "ResourceId": "resourceId", "HttpMethod": "httpMethod"}
+    return picked(properties, named)
+
+
+class Deployment(ResourceType):
+    """A snapshot of an API; every change makes a new one."""
+
+    name = "AWS::ApiGateway::Deployment"
+    properties = Struct({"RestApiId": TEXT, "Description": TEXT}, required=("RestApiId",))
+    replaced_by = frozenset(properties.members)
+    attributes = frozenset({"DeploymentId"})
+
+    def create(self, place: Place, properties: Properties) -> Made:
+        named = {"RestApiId": "restApiId", "Description": "description"}
+        made = place.client("apigateway").create_deployment(**picked(properties, named))
+        return Made(id=made["id"], attributes={"DeploymentId": made["id"]})
+
+    def delete(self, place: Place, made: Made, properties: Properties) -> None:
+        _ignoring_absence(place, "delete_deployment", restApiId=properties["RestApiId"], deploymentId=made.id)
+
+
+_SETTING_PATHS: Mapping[str, tuple[str, Any]] = {
+    "ThrottlingRateLimit": ("throttling/rateLimit", 10_000.0),
+    "ThrottlingBurstLimit": ("throttling/burstLimit", 5_000),
+    "LoggingLevel": ("logging/loglevel", "OFF"),
+    "DataTraceEnabled": ("logging/dataTrace", False),
+    "MetricsEnabled": ("metrics/enabled", False),
+}
+
+
+class Stage(ResourceType):
+    """A stage that serves a deployment."""
+
+    name = "AWS::ApiGateway::Stage"
+    properties = Struct(
+        {
+            "RestApiId": TEXT,
+            "StageName": TEXT,
+            "DeploymentId": TEXT,
+            "Description": TEXT,
+            "Variables": MapOf(TEXT),
+            "TracingEnabled": BOOLEAN,
+            "AccessLogSetting": Struct({"DestinationArn": TEXT, "Format": TEXT}),
+            "MethodSettings": ListOf(
+                Struct(
+                    {
+                        "HttpMethod": TEXT,
+                        "ResourcePath": TEXT,
+                        "ThrottlingRateLimit": NUMBER,
+                        "ThrottlingBurstLimit": INTEGER,
+                        "LoggingLevel": TEXT,
+                        "DataTraceEnabled": BOOLEAN,
+                        "MetricsEnabled": BOOLEAN,
+                    },
+                    required=("HttpMethod", "ResourcePath"),
+                )
+            ),
+            "Tags": TAGS,
+        },
+        required=("RestApiId", "DeploymentId"),
+    )
+    replaced_by = frozenset({"RestApiId", "StageName"})
+
+    def create(self, place: Place, properties: Properties) -> Made:
+        client = place.client("apigateway")
+        name = properties.get("StageName") or "Stage"
+        named = {
+            "DeploymentId": "deploymentId",
+            "Description": "description",
+            "Variables": "variables",
+            "TracingEnabled": "tracingEnabled",
+        }
+        tags = place.tagged(properties.get("Tags"))
+        client.create_stage(
+            restApiId=properties["RestApiId"],
+            stageName=name,
+            **picked(properties, named),
+            **({"tags": tags} if tags else {}),
+        )
+        try:
+            self._patch(client, name, {}, {**properties, "Variables": {}})
+        except Exception:
+            client.delete_stage(restApiId=properties["RestApiId"], stageName=name)
+            raise
+        return Made(id=name)
+
+    def update(self, place: Place, made: Made, old: Properties, new: Properties) -> Made:
+        client = place.client("apigateway")
+        patches = []
+        for key, path, default in (
+            ("DeploymentId", "/deploymentId", ""),
+            ("Description", "/description", ""),
+            ("TracingEnabled", "/tracingEnabled", False),
+        ):
+            if old.get(key, default) != new.get(key, default):
+                patches.append(_replace(path, new.get(key, default)))
+        if patches:
+            client.update_stage(restApiId=new["RestApiId"], stageName=made.id, patchOperations=patches)
+        self._patch(client, made.id, old, new)
+        arn = f"arn:aws:apigateway:{place.region}::/restapis/{new['RestApiId']}/stages/{made.id}"
+        _retag(client, place, arn, old, new)
+        return made
+
+    def delete(self, place: Place, made: Made, properties: Properties) -> None:
+        _ignoring_absence(place, "delete_stage", restApiId=properties["RestApiId"], stageName=made.id)
+
+    def _patch(self, client: Any, name: str, old: Properties, new: Properties) -> None:
+        patches = [*_log_patches(old, new), *_method_patches(old, new)]
+        had, wanted = old.get("Variables", {}), new.get("Variables", {})
+        patches += [_replace(f"/variables/{key}", value) for key, value in wanted.items() if had.get(key) != value]
+        patches += [{"op": "remove", "path": f"/variables/{key}"} for key in had if key not in wanted]
+        if patches:
+            client.update_stage(restApiId=new["RestApiId"], stageName=name, patchOperations=patches)
+
+
+def _log_patches(old: Properties, new: Properties) -> list[dict[str, str]]:
+    wanted = new.get("AccessLogSetting")
+    if wanted == old.get("AccessLogSetting"):
+        return []
+    if wanted is None:
+        return [{"op": "remove", "path": "/accessLogSettings"}]
+    return [
+        _replace("/accessLogSettings/destinationArn", wanted.get("DestinationArn", "").removesuffix(":*")),
+        _replace("/accessLogSettings/format", wanted.get("Format", "")),
+    ]
+
+
+def _method_patches(old: Properties, new: Properties) -> list[dict[str, str]]:
+    def by_method(properties: Properties) -> dict[str, Properties]:
+        return {_setting_key(one): one for one in properties.get("MethodSettings", [])}
+
+    had, wanted, patches = by_method(old), by_method(new), []
+    for key, setting in wanted.items():
+        before = had.get(key, {})
+        for name, (path, default) in _SETTING_PATHS.items():
+            if setting.get(name) != before.get(name):
+                patches.append(_replace(f"/{key}/{path}", setting.get(name, default)))
+    return patches + [{"op": "remove", "path": f"/{key}"} for key in had if key not in wanted]
+
+
+def _setting_key(setting: Properties) -> str:
+    """As in a patch path: `*/*`, or `~1path~1part/GET` (the slashes of the resource path escaped)."""
+    path = setting["ResourcePath"]
+    if path in {"*", "/*"}:
+        return f"*/{setting['HttpMethod']}"
+    return f"{path.replace('/', '~1')}/{setting['HttpMethod']}"
+
+
+class GatewayResponse(ResourceType):
+    """What the gateway itself answers in a given case."""
+
+    name = "AWS::ApiGateway::GatewayResponse"
+    properties = Struct(
+        {
+            "RestApiId": TEXT,
+            "ResponseType": TEXT,
+            "StatusCode": TEXT,
+            "ResponseParameters": MapOf(TEXT),
+            "ResponseTemplates": MapOf(TEXT),
+        },
+        required=("RestApiId", "ResponseType"),
+    )
+    replaced_by = frozenset({"RestApiId", "ResponseType"})
+    attributes = frozenset({"Id"})
+
+    def create(self, place: Place, properties: Properties) -> Made:
+        named = {
+            "RestApiId": "restApiId",
+            "ResponseType": "responseType",
+            "StatusCode": "statusCode",
+            "ResponseParameters": "responseParameters",
+            "ResponseTemplates": "responseTemplates",
+        }
+        place.client("apigateway").put_gateway_response(**picked(properties, named))
+        made = f"{properties['RestApiId']}:{properties['ResponseType']}"
+        return Made(id=made, attributes={"Id": made})
+
+    def update(self, place: Place, made: Made, old: Properties, new: Properties) -> Made:
+        return self.create(place, new)
+
+    def delete(self, place: Place, made: Made, properties: Properties) -> None:
+        named = {"RestApiId": "restApiId", "ResponseType": "responseType"}
+        _ignoring_absence(place, "delete_gateway_response", **picked(properties, named))
+
+
+class Account(ResourceType):
+    """The account's role for API Gateway's logs in this Region; it stays when the stack goes, as in the service."""
+
+    name = "AWS::ApiGateway::Account"
+    properties = Struct({"CloudWatchRoleArn": TEXT})
+    attributes = frozenset({"Id"})
+
+    def create(self, place: Place, properties: Properties) -> Made:
+        role = properties.get("CloudWatchRoleArn", "")
+        place.client("apigateway").update_account(patchOperations=[_replace("/cloudwatchRoleArn", role)])
+        made = place.name(limit=128)
+        return Made(id=made, attributes={"Id": made})
+
+    def update(self, place: Place, made: Made, old: Properties, new: Properties) -> Made:
+        role = new.get("CloudWatchRoleArn", "")
+        place.client("apigateway").update_account(patchOperations=[_replace("/cloudwatchRoleArn", role)])
+        return made
+
+    def delete(self, place: Place, made: Made, properties: Properties) -> None:
+        """Nothing to remove: the setting belongs to the account."""
+
+
+TYPES: tuple[ResourceType, ...] = (
+    RestApi(),
+    Resource(),
+    Method(),
+    Deployment(),
+    Stage(),
+    GatewayResponse(),
+    Account(),
+)

@@ -1,0 +1,95 @@
+"""AWS::Events: rules on the default bus."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from localcloud.aws.cloudformation.model import Made
+from localcloud.aws.cloudformation.shapes import DOCUMENT, INTEGER, TAGS, TEXT, ListOf, Struct
+from localcloud.aws.cloudformation.types import Failed, Place, ResourceType, picked
+
+Properties = Mapping[str, Any]
+
+
+class Rule(ResourceType):
+    """A rule with its schedule or pattern and its targets."""
+
+    name = "AWS::Events::Rule"
+    properties = Struct(
+        {
+            "Name": TEXT,
+            "Description": TEXT,
+            "ScheduleExpression": TEXT,
+            "EventPattern": DOCUMENT,
+            "State": TEXT,
+            "RoleArn": TEXT,
+            "Targets": ListOf(
+                Struct(
+                    {
+                        "Id": TEXT,
+                        "Arn": TEXT,
+                        "Input": TEXT,
+                        "RoleArn": TEXT,
+                        "RetryPolicy": Struct({"MaximumRetryAttempts": INTEGER, "MaximumEventAgeInSeconds": INTEGER}),
+                        "DeadLetterConfig": Struct({"Arn": TEXT}),
+                    },
+                    required=("Id", "Arn"),
+                )
+            ),
+            "Tags": TAGS,
+        }
+    )
+    replaced_by = frozenset({"Name"})
+    attributes = frozenset({"Arn"})
+
+    def create(self, place: Place, properties: Properties) -> Made:
+        name = properties.get("Name") or place.name()
+        made = Made(id=name, attributes={"Arn": self._put(place, name, properties, tagged=True)})
+        try:
+            self._aim(place, name, {}, properties)
+        except Exception:
+            self.delete(place, made, properties)
+            raise
+        return made
+
+    def update(self, place: Place, made: Made, old: Properties, new: Properties) -> Made:
+        self._put(place, made.id, new, tagged=False)
+        self._aim(place, made.id, old, new)
+        client = place.client("events")
+        wanted, had = place.tagged(new.get("Tags")), place.tagged(old.get("Tags"))
+        if gone := sorted(set(had) - set(wanted)):
+            client.untag_resource(ResourceARN=made.attributes["Arn"], TagKeys=gone)
+        if wanted and wanted != had:
+            client.tag_resource(ResourceARN=made.attributes["Arn"], Tags=place.tag_list(new.get("Tags")))
+        return made
+
+    def delete(self, place: Place, made: Made, properties: Properties) -> None:
+        client = place.client("events")
+        try:
+            targets = client.list_targets_by_rule(Rule=made.id)["Targets"]
+        except client.exceptions.ResourceNotFoundException:
+            return
+        if targets:
+            client.remove_targets(Rule=made.id, Ids=[target["Id"] for target in targets])
+        client.delete_rule(Name=made.id)
+
+    def _put(self, place: Place, name: str, properties: Properties, *, tagged: bool) -> str:
+        arguments = picked(properties, {key: key for key in ("Description", "ScheduleExpression", "State", "RoleArn")})
+        if "EventPattern" in properties:
+            arguments["EventPattern"] = json.dumps(properties["EventPattern"])
+        if tagged and (tags := place.tag_list(properties.get("Tags"))):
+            arguments["Tags"] = tags
+        return str(place.client("events").put_rule(Name=name, **arguments)["RuleArn"])
+
+    def _aim(self, place: Place, name: str, old: Properties, new: Properties) -> None:
+        client = place.client("events")
+        gone = {one["Id"] for one in old.get("Targets", [])} - {one["Id"] for one in new.get("Targets", [])}
+        if gone:
+            client.remove_targets(Rule=name, Ids=sorted(gone))
+        if new.get("Targets"):
+            answer = client.put_targets(Rule=name, Targets=new["Targets"])
+            if answer.get("FailedEntryCount"):
+                raise Failed(f"Targets of {name} were refused: {answer['FailedEntries']}")
+
+
+TYPES: tuple[ResourceType, ...] = (Rule(),)
