@@ -1,0 +1,48 @@
+"""Whether this host can run machines, and what to do if it cannot."""
+
+import os
+import platform
+import shutil
+
+from localcloud.errors import CannotRun
+
+# Each program, and the Debian package that brings it.
+TOOLS = {
+    "bash": "bash",
+    "curl": "curl",
+    "dpkg": "dpkg",
+    "gpg": "gpg",
+    "gpgv": "gpgv",
+    "tar": "tar",
+    "gzip": "gzip",
+    "awk": "mawk",
+    "base64": "coreutils",
+}
+
+
+def missing_tools() -> list[str]:
+    """The programs that machines need and this host lacks."""
+    return [tool for tool in TOOLS if shutil.which(tool) is None]
+
+
+def requirements() -> None:
+    """Raise CannotRun, with the one command that helps, unless all programs are there."""
+    if platform.system() != "Linux":
+        raise CannotRun(f"simulated servers need Linux namespaces; this is {platform.system()}: run it in a Linux VM")
+    missing = missing_tools()
+    if missing:
+        packages = " ".join(sorted({TOOLS[tool] for tool in missing}))
+        sudo = "" if os.geteuid() == 0 else "sudo "
+        raise CannotRun(
+            f"simulated servers need {', '.join(missing)}; install with: {sudo}apt-get install -y {packages}"
+        )
+
+
+def refusal(why: str, *, root: bool) -> str:
+    """What to tell a user whose kernel or container forbids machines."""
+    if root:
+        return (
+            f"this host forbids simulated servers ({why}): in a container, start it with --privileged "
+            "(it needs the rights to make namespaces and to mount overlays)"
+        )
+    return f"this host forbids simulated servers to ordinary users ({why}): run the same command with sudo"
