@@ -4,6 +4,7 @@ Clients are made when they are first needed, except those that every request nee
 server waits for.
 """
 
+import random
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -42,7 +43,14 @@ class Clients:
 class Enrolment:
     """One environment's enrolment: `vending` for the API, `upkeep` for the keeper, over the same adapters."""
 
-    def __init__(self, settings: EnrolmentSettings, *, session: Any = None, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        settings: EnrolmentSettings,
+        *,
+        session: Any = None,
+        clock: Clock | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
         self.journal = PowertoolsJournal(stack=settings.stack)
@@ -62,6 +70,7 @@ class Enrolment:
             keeper=LambdaKeeper(client=clients.functions, function=settings.keeper_function, journal=self.journal),
             journal=self.journal,
             clock=self.clock,
+            rng=rng or random.Random(),  # noqa: S311 - jitter, nothing secret
         )
         self.upkeep = Upkeep(
             configurations=self.configurations,

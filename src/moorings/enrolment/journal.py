@@ -1,9 +1,7 @@
 """Audit records and metrics through Powertools: one JSON line each, metrics in CloudWatch's embedded format."""
 
-from typing import Any
-
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 GAUGES = {"HoursToExpiry": MetricUnit.NoUnit, "SlotsLeft": MetricUnit.Count, "StaleNodes": MetricUnit.Count}
 
@@ -13,8 +11,8 @@ class PowertoolsJournal:
 
     def __init__(self, *, stack: str) -> None:
         self._logger = Logger()
-        self._metrics = Metrics()
-        self._metrics.set_default_dimensions(stack=stack)
+        self._stack = stack
+        self._metrics = self._no_metrics()
 
     def begin(self, request_id: str) -> None:
         """Every record until the next `begin` belongs to this request."""
@@ -22,7 +20,8 @@ class PowertoolsJournal:
 
     def record(self, event: str, **facts: object) -> None:
         """See `ports.Journal.record`."""
-        self._logger.info(event, extra=dict[str, Any](facts))
+        # One object under `message`: as keys beside it, facts could collide with those of the log record itself.
+        self._logger.info({"event": event, **facts})
 
     def bug(self, error: BaseException) -> None:
         """Write an error that nobody expected, with its trace."""
@@ -40,3 +39,9 @@ class PowertoolsJournal:
         """Write the metrics of this request, if there are any."""
         if self._metrics.metric_set:
             self._metrics.flush_metrics()
+            self._metrics = self._no_metrics()
+
+    def _no_metrics(self) -> EphemeralMetrics:
+        metrics = EphemeralMetrics()
+        metrics.add_dimension(name="stack", value=self._stack)
+        return metrics

@@ -1,0 +1,189 @@
+"""Enrolment in one process over a local cloud at the HTTP seam: real adapters, real botocore, no socket, a clock by hand."""
+
+import itertools
+import json
+import random
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from localcloud.aws.seam import attach
+from localcloud.clock import SteppedClock
+from localcloud.cloud import LocalCloud
+from localcloud.wire import Request, Response
+from moorings.enrolment.assembly import Enrolment
+from moorings.enrolment.function import respond
+from moorings.enrolment.keeper import keep
+from moorings.settings import EnrolmentSettings
+
+VPCE = "vpce-0123456789abcdef0"
+NODE_ROLE = "nodes"
+KEEPER = "keeper"
+_numbers = itertools.count(1)
+
+Wire = Callable[[Request], Response]
+
+
+class Crash(BaseException):
+    """The function's process is gone: nothing of ours may catch this."""
+
+
+class ProductClock:
+    """The product's clock on the local cloud's: waiting moves it."""
+
+    def __init__(self, stepped: SteppedClock) -> None:
+        self._stepped = stepped
+
+    def now(self) -> datetime:
+        return self._stepped.now()
+
+    def wait(self, duration: timedelta) -> None:
+        self._stepped.step(duration)
+
+
+def configuration(**pool: Any) -> dict[str, Any]:
+    """A document with one shared pool `default`, changed as said, open to our endpoint; and a single-use pool `one`."""
+    pools = [
+        {"name": "default", "node_role": NODE_ROLE, "registration_limit": 2, **pool},
+        {"name": "one", "mode": "single-use", "node_role": NODE_ROLE},
+    ]
+    rule = {"name": "dc", "proof": "network", "vpce": [VPCE], "cidr": ["10.0.0.0/8"], "pools": ["default", "one"]}
+    return {"pool": pools, "rule": [rule]}
+
+
+def event(method: str = "GET", resource: str = "/", body: object = None, **identity: str) -> dict[str, Any]:
+    """A REST proxy event as the gateway builds it, through our endpoint unless `identity` says otherwise."""
+    return {
+        "httpMethod": method,
+        "resource": resource,
+        "path": resource,
+        "headers": {"Host": "api.example"},
+        "body": body if body is None or isinstance(body, str) else json.dumps(body),
+        "isBase64Encoded": False,
+        "requestContext": {"identity": {"vpceId": VPCE, "sourceIp": "10.0.0.5", **identity}},
+    }
+
+
+@dataclass(slots=True)
+class Rig:
+    """One stack's enrolment. Several environments (each with its own memory) may work on the same table."""
+
+    cloud: LocalCloud
+    clock: SteppedClock
+    settings: EnrolmentSettings
+    wires: list[Callable[[Wire], Wire]] = field(default_factory=list)  # outermost last
+    granted: Counter[str] = field(default_factory=Counter)  # slots that a server was told of, by activation
+    wake_keeper: bool = False
+    woken: list[str] = field(default_factory=list)
+
+    def environment(self) -> Enrolment:
+        """A new function environment: nothing cached, its own clients."""
+        session = self.cloud.session()
+        attach(session, self._dispatch)
+        made = Enrolment(self.settings, session=session, clock=ProductClock(self.clock), rng=random.Random(7))
+        return made
+
+    def _dispatch(self, request: Request) -> Response:
+        wire: Wire = self._to_cloud
+        for wrap in self.wires:
+            wire = wrap(wire)
+        return wire(request)
+
+    def _to_cloud(self, request: Request) -> Response:
+        if "/invocations" in request.path:
+            # The keeper's function is not deployed here; who was woken is what counts.
+            self.woken.append(json.loads(request.body)["pool"])
+            return Response(status=202)
+        return self.cloud.world.endpoint.dispatch(request)
+
+    def ask(self, environment: Enrolment, request: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """One request to the API: status and body. A granted slot is counted once, a repeated grant not again."""
+        answer = respond(
+            request or event(), enrolment=environment, time=timedelta(seconds=20), request_id=str(uuid.uuid4())
+        )
+        body = json.loads(answer["body"])
+        return {"status": answer["statusCode"], "headers": answer["headers"], **body}
+
+    def vend(self, environment: Enrolment) -> str:
+        """The activation id that the plain form got; counts the slot."""
+        answer = self.ask(environment)
+        assert answer["status"] == 200, answer
+        self.granted[answer["ActivationId"]] += 1
+        return str(answer["ActivationId"])
+
+    def keyed(self, environment: Enrolment, key: str | None = None, *, pool: str = "") -> dict[str, Any]:
+        """The answer to the keyed form."""
+        body = {"key": key or str(uuid.uuid4()), **({"pool": pool} if pool else {})}
+        return self.ask(environment, event("POST", "/activations", body))
+
+    def keep(self, environment: Enrolment | None = None) -> None:
+        """One whole keeper run."""
+        keep({}, enrolment=environment or self.environment())
+
+    def prepare(self, pool: str = "default") -> None:
+        """What the keeper does when it is woken for one pool."""
+        keep({"pool": pool}, enrolment=self.environment())
+
+    @contextmanager
+    def wired(self, wrap: Callable[[Wire], Wire]) -> Iterator[None]:
+        """Put something between the adapters and the cloud for a while."""
+        self.wires.append(wrap)
+        try:
+            yield
+        finally:
+            self.wires.remove(wrap)
+
+    # -- the world as it is ----------------------------------------------------------------------------------------
+
+    def state(self, pool: str = "default") -> Any:
+        """The pool's ledger item."""
+        return self.environment().upkeep.ledger.state(pool)
+
+    def live_activations(self) -> dict[str, dict[str, Any]]:
+        """Every activation of this stack that the service has, by id."""
+        listed = self.cloud.client("ssm").get_paginator("describe_activations").paginate().build_full_result()
+        mine = f"stack={self.settings.stack} "
+        return {each["ActivationId"]: each for each in listed["ActivationList"] if mine in each.get("Description", "")}
+
+    def stored_codes(self) -> set[str]:
+        """The activation ids that a code is stored for."""
+        return {activation_id for activation_id, _ in self.environment().upkeep.codes.stored()}
+
+
+def new_rig(cloud: LocalCloud, clock: SteppedClock, document: Mapping[str, Any] | None = None) -> Rig:
+    """A new stack in `cloud`: its table and settings; role and key are shared."""
+    number = next(_numbers)
+    table = f"ledger-{number}"
+    cloud.client("dynamodb").create_table(
+        TableName=table,
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+    )
+    settings = EnrolmentSettings(
+        region=cloud.world.region,
+        table=table,
+        stack=f"stack-{number}",
+        code_prefix=f"/moorings/stack-{number}",
+        kms_key=shared_key(cloud),
+        keeper_function=KEEPER,
+        api_url="https://api.example/stage",
+        default_configuration=json.dumps(document or configuration()),
+    )
+    return Rig(cloud=cloud, clock=clock, settings=settings)
+
+
+def shared_key(cloud: LocalCloud) -> str:
+    """The KMS key of the test account, and the node role, made on first use."""
+    iam = cloud.client("iam")
+    if not any(role["RoleName"] == NODE_ROLE for role in iam.list_roles()["Roles"]):
+        trust = {"Effect": "Allow", "Principal": {"Service": "ssm.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        iam.create_role(RoleName=NODE_ROLE, AssumeRolePolicyDocument=policy)
+    kms = cloud.client("kms")
+    keys = kms.list_keys()["Keys"]
+    return str(keys[0]["KeyArn"] if keys else kms.create_key()["KeyMetadata"]["Arn"])
