@@ -1,7 +1,7 @@
 """Gateway responses: what the gateway answers itself, with the API's own status codes, headers and templates.
 
-Source: API Gateway developer guide, "Gateway response types" (status codes, fall back to DEFAULT_4XX and DEFAULT_5XX: a
-status code set there holds for every other response of its class that sets none) and "Gateway responses in API Gateway".
+Source: API Gateway developer guide, "Gateway response types" (status codes; a status code set for DEFAULT_4XX or
+DEFAULT_5XX holds for every other response of its class that sets none) and "Gateway responses in API Gateway".
 """
 
 import json

@@ -219,7 +219,7 @@ class Deploying:
 
 
 def _setting_key(path: str) -> tuple[str, str]:
-    """The key of a method setting and the setting's own path, from a patch path such as `/~1a~1b/GET/metrics/enabled`."""
+    """The key of a method setting and the setting's own path, from a path such as `/~1a~1b/GET/metrics/enabled`."""
     parts = path.removeprefix("/").split("/", 2)
     if len(parts) < 2:
         raise bad_request(f"Invalid stage patch path {path}")

@@ -78,7 +78,7 @@ class Resolver:
         if name == "Fn::Not":
             return not self.holds(argument[0])
         if name == "Fn::Equals":
-            return _comparable(self.resolve(argument[0])) == _comparable(self.resolve(argument[1]))
+            return bool(_comparable(self.resolve(argument[0])) == _comparable(self.resolve(argument[1])))
         return self._compare_lists(name, argument)
 
     def _compare_lists(self, name: str, argument: Any) -> bool:
@@ -86,7 +86,7 @@ class Resolver:
             raise invalid(f"Template error: {name} is not supported in conditions by the local cloud")
         left, right = self.resolve(argument[0]), self.resolve(argument[1])
         if name == "Fn::Contains":
-            return right in left
+            return bool(right in left)
         if name == "Fn::EachMemberEquals":
             return all(part == right for part in left)
         return all(part in right for part in left)

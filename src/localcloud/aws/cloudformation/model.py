@@ -106,15 +106,7 @@ class Stack:
     protected: bool = False
     token: str = ""
 
-    def note(
-        self,
-        *,
-        at: datetime,
-        status: str,
-        reason: str = "",
-        resource: StackResource | None = None,
-        physical_id: str = "",
-    ) -> None:
+    def note(self, *, at: datetime, status: str, reason: str = "", resource: StackResource | None = None) -> None:
         """Add an event about `resource`, or about the stack itself, and make it the current status."""
         if resource is None:
             self.status, self.reason = status, reason
@@ -122,7 +114,7 @@ class Stack:
         else:
             resource.status, resource.reason, resource.at = status, reason, at
             logical, kind = resource.logical_id, resource.definition.type
-            physical = physical_id or (resource.made.id if resource.made else "")
+            physical = resource.made.id if resource.made else ""
         self.events.append(
             Event(
                 id=str(uuid.uuid4()) if resource is None else f"{logical}-{status}-{uuid.uuid4()}",

@@ -1,4 +1,4 @@
-"""What a template comes to before anything is made: active resources in order, what is not supported, what would change."""
+"""What a template comes to before anything is made: resources in order, what is not supported, what would change."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -36,7 +36,7 @@ class Plan:
 
 
 def planned(wanted: Wanted, pseudo: Mapping[str, Any]) -> Plan:
-    """Decide conditions and order. Raises ValidationError for cycles and for references to what a condition leaves out."""
+    """Decide conditions and order. Raises ValidationError for cycles and references to what a condition leaves out."""
     resolver = Resolver(wanted.template, usable(wanted.template, wanted.values), pseudo)
     active = {name: entry for name, entry in wanted.template.resources.items() if resolver.condition(entry.condition)}
     graph: dict[str, set[str]] = {}
@@ -75,10 +75,8 @@ def not_made(plan: Plan, registry: Registry) -> Iterator[tuple[ResourceDefinitio
             continue
         missing = [name for name in kind.properties.required if name not in pruned]
         if missing:
-            yield (
-                entry,
-                f"Properties validation failed for resource {entry.logical_id} with message: #: required key [{missing[0]}] not found",
-            )
+            failed = f"Properties validation failed for resource {entry.logical_id}"
+            yield entry, f"{failed} with message:\n#: required key [{missing[0]}] not found"
             continue
         for target, attribute in _attributes(pruned):
             other = registry.get(types.get(target, ""))

@@ -6,6 +6,7 @@ from functools import cache
 from localcloud.aws.cloudformation.plan import Registry
 from localcloud.aws.cloudformation.resources import (
     apigateway,
+    apigateway_stages,
     cloudwatch,
     dynamodb,
     ec2,
@@ -26,6 +27,7 @@ def registry() -> Registry:
     """Every supported resource type by its name."""
     tables: Iterable[tuple[ResourceType, ...]] = (
         apigateway.TYPES,
+        apigateway_stages.TYPES,
         cloudwatch.TYPES,
         dynamodb.TYPES,
         ec2.TYPES,

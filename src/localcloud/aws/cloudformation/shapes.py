@@ -1,7 +1,7 @@
 """Shapes of resource properties: what a supported type takes, how text becomes numbers, and what is not made.
 
-A reviewed table per resource type is a `Struct`. Whatever a template sets beside it is reported by name, before anything is
-made wherever the value is literal. Parameters arrive as text, so leaves convert as CloudFormation does.
+A reviewed table per resource type is a `Struct`. Whatever a template sets beside it is reported by name, before
+anything is made where the value is literal. Parameters arrive as text, so leaves convert as CloudFormation does.
 """
 
 import json

@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 
 NO_UPDATES = "No updates are to be performed."
 NO_CHANGES = "The submitted information didn't contain changes. Submit different information to create a change set."
-UPDATABLE = {
-    "CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "IMPORT_COMPLETE", "CREATE_FAILED", "UPDATE_FAILED",
-}  # fmt: skip
+UPDATABLE = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"}
 CLOSING_SECONDS = 10.0
 
 

@@ -9,7 +9,6 @@ from localcloud.aws.cloudformation.shapes import (
     BOOLEAN,
     DOCUMENT,
     INTEGER,
-    NUMBER,
     TAGS,
     TEXT,
     ListOf,
@@ -21,7 +20,8 @@ from localcloud.aws.cloudformation.types import Failed, Place, ResourceType, pic
 Properties = Mapping[str, Any]
 
 
-def _ignoring_absence(place: Place, call: str, **arguments: Any) -> None:
+def ignoring_absence(place: Place, call: str, **arguments: Any) -> None:
+    """Delete something that may be gone already."""
     client = place.client("apigateway")
     try:
         getattr(client, call)(**arguments)
@@ -29,7 +29,8 @@ def _ignoring_absence(place: Place, call: str, **arguments: Any) -> None:
         return
 
 
-def _replace(path: str, value: Any) -> dict[str, str]:
+def replace_patch(path: str, value: Any) -> dict[str, str]:
+    """A patch operation that sets `path`."""
     text = ("true" if value else "false") if isinstance(value, bool) else str(value)
     return {"op": "replace", "path": path, "value": text}
 
@@ -70,22 +71,23 @@ class RestApi(ResourceType):
             ("DisableExecuteApiEndpoint", "/disableExecuteApiEndpoint", False),
         ):
             if old.get(key, default) != new.get(key, default):
-                patches.append(_replace(path, new.get(key, default)))
+                patches.append(replace_patch(path, new.get(key, default)))
         if old.get("Policy") != new.get("Policy"):
-            patches.append(_replace("/policy", json.dumps(new["Policy"]) if "Policy" in new else ""))
+            patches.append(replace_patch("/policy", json.dumps(new["Policy"]) if "Policy" in new else ""))
         patches += _endpoint_patches(old.get("EndpointConfiguration", {}), new.get("EndpointConfiguration", {}))
         client = place.client("apigateway")
         if patches:
             client.update_rest_api(restApiId=made.id, patchOperations=patches)
         arn = f"arn:aws:apigateway:{place.region}::/restapis/{made.id}"
-        _retag(client, place, arn, old, new)
+        retag(client, place, arn, old, new)
         return made
 
     def delete(self, place: Place, made: Made, properties: Properties) -> None:
-        _ignoring_absence(place, "delete_rest_api", restApiId=made.id)
+        ignoring_absence(place, "delete_rest_api", restApiId=made.id)
 
 
-def _retag(client: Any, place: Place, arn: str, old: Properties, new: Properties) -> None:
+def retag(client: Any, place: Place, arn: str, old: Properties, new: Properties) -> None:
+    """Bring the tags of an API or a stage from `old` to `new`."""
     wanted, had = place.tagged(new.get("Tags")), place.tagged(old.get("Tags"))
     if gone := sorted(set(had) - set(wanted)):
         client.untag_resource(resourceArn=arn, tagKeys=gone)
@@ -134,7 +136,7 @@ class Resource(ResourceType):
         return Made(id=made["id"], attributes={"ResourceId": made["id"]})
 
     def delete(self, place: Place, made: Made, properties: Properties) -> None:
-        _ignoring_absence(place, "delete_resource", restApiId=properties["RestApiId"], resourceId=made.id)
+        ignoring_absence(place, "delete_resource", restApiId=properties["RestApiId"], resourceId=made.id)
 
 
 class Method(ResourceType):
@@ -174,7 +176,7 @@ class Method(ResourceType):
         return made
 
     def delete(self, place: Place, made: Made, properties: Properties) -> None:
-        _ignoring_absence(place, "delete_method", **_method(properties))
+        ignoring_absence(place, "delete_method", **_method(properties))
 
     def _integrate(self, client: Any, properties: Properties) -> None:
         named = {
@@ -205,134 +207,7 @@ class Deployment(ResourceType):
         return Made(id=made["id"], attributes={"DeploymentId": made["id"]})
 
     def delete(self, place: Place, made: Made, properties: Properties) -> None:
-        _ignoring_absence(place, "delete_deployment", restApiId=properties["RestApiId"], deploymentId=made.id)
-
-
-_SETTING_PATHS: Mapping[str, tuple[str, Any]] = {
-    "ThrottlingRateLimit": ("throttling/rateLimit", 10_000.0),
-    "ThrottlingBurstLimit": ("throttling/burstLimit", 5_000),
-    "LoggingLevel": ("logging/loglevel", "OFF"),
-    "DataTraceEnabled": ("logging/dataTrace", False),
-    "MetricsEnabled": ("metrics/enabled", False),
-}
-
-
-class Stage(ResourceType):
-    """A stage that serves a deployment."""
-
-    name = "AWS::ApiGateway::Stage"
-    properties = Struct(
-        {
-            "RestApiId": TEXT,
-            "StageName": TEXT,
-            "DeploymentId": TEXT,
-            "Description": TEXT,
-            "Variables": MapOf(TEXT),
-            "TracingEnabled": BOOLEAN,
-            "AccessLogSetting": Struct({"DestinationArn": TEXT, "Format": TEXT}),
-            "MethodSettings": ListOf(
-                Struct(
-                    {
-                        "HttpMethod": TEXT,
-                        "ResourcePath": TEXT,
-                        "ThrottlingRateLimit": NUMBER,
-                        "ThrottlingBurstLimit": INTEGER,
-                        "LoggingLevel": TEXT,
-                        "DataTraceEnabled": BOOLEAN,
-                        "MetricsEnabled": BOOLEAN,
-                    },
-                    required=("HttpMethod", "ResourcePath"),
-                )
-            ),
-            "Tags": TAGS,
-        },
-        required=("RestApiId", "DeploymentId"),
-    )
-    replaced_by = frozenset({"RestApiId", "StageName"})
-
-    def create(self, place: Place, properties: Properties) -> Made:
-        client = place.client("apigateway")
-        name = properties.get("StageName") or "Stage"
-        named = {
-            "DeploymentId": "deploymentId",
-            "Description": "description",
-            "Variables": "variables",
-            "TracingEnabled": "tracingEnabled",
-        }
-        tags = place.tagged(properties.get("Tags"))
-        client.create_stage(
-            restApiId=properties["RestApiId"],
-            stageName=name,
-            **picked(properties, named),
-            **({"tags": tags} if tags else {}),
-        )
-        try:
-            self._patch(client, name, {}, {**properties, "Variables": {}})
-        except Exception:
-            client.delete_stage(restApiId=properties["RestApiId"], stageName=name)
-            raise
-        return Made(id=name)
-
-    def update(self, place: Place, made: Made, old: Properties, new: Properties) -> Made:
-        client = place.client("apigateway")
-        patches = []
-        for key, path, default in (
-            ("DeploymentId", "/deploymentId", ""),
-            ("Description", "/description", ""),
-            ("TracingEnabled", "/tracingEnabled", False),
-        ):
-            if old.get(key, default) != new.get(key, default):
-                patches.append(_replace(path, new.get(key, default)))
-        if patches:
-            client.update_stage(restApiId=new["RestApiId"], stageName=made.id, patchOperations=patches)
-        self._patch(client, made.id, old, new)
-        arn = f"arn:aws:apigateway:{place.region}::/restapis/{new['RestApiId']}/stages/{made.id}"
-        _retag(client, place, arn, old, new)
-        return made
-
-    def delete(self, place: Place, made: Made, properties: Properties) -> None:
-        _ignoring_absence(place, "delete_stage", restApiId=properties["RestApiId"], stageName=made.id)
-
-    def _patch(self, client: Any, name: str, old: Properties, new: Properties) -> None:
-        patches = [*_log_patches(old, new), *_method_patches(old, new)]
-        had, wanted = old.get("Variables", {}), new.get("Variables", {})
-        patches += [_replace(f"/variables/{key}", value) for key, value in wanted.items() if had.get(key) != value]
-        patches += [{"op": "remove", "path": f"/variables/{key}"} for key in had if key not in wanted]
-        if patches:
-            client.update_stage(restApiId=new["RestApiId"], stageName=name, patchOperations=patches)
-
-
-def _log_patches(old: Properties, new: Properties) -> list[dict[str, str]]:
-    wanted = new.get("AccessLogSetting")
-    if wanted == old.get("AccessLogSetting"):
-        return []
-    if wanted is None:
-        return [{"op": "remove", "path": "/accessLogSettings"}]
-    return [
-        _replace("/accessLogSettings/destinationArn", wanted.get("DestinationArn", "").removesuffix(":*")),
-        _replace("/accessLogSettings/format", wanted.get("Format", "")),
-    ]
-
-
-def _method_patches(old: Properties, new: Properties) -> list[dict[str, str]]:
-    def by_method(properties: Properties) -> dict[str, Properties]:
-        return {_setting_key(one): one for one in properties.get("MethodSettings", [])}
-
-    had, wanted, patches = by_method(old), by_method(new), []
-    for key, setting in wanted.items():
-        before = had.get(key, {})
-        for name, (path, default) in _SETTING_PATHS.items():
-            if setting.get(name) != before.get(name):
-                patches.append(_replace(f"/{key}/{path}", setting.get(name, default)))
-    return patches + [{"op": "remove", "path": f"/{key}"} for key in had if key not in wanted]
-
-
-def _setting_key(setting: Properties) -> str:
-    """As in a patch path: `*/*`, or `~1path~1part/GET` (the slashes of the resource path escaped)."""
-    path = setting["ResourcePath"]
-    if path in {"*", "/*"}:
-        return f"*/{setting['HttpMethod']}"
-    return f"{path.replace('/', '~1')}/{setting['HttpMethod']}"
+        ignoring_absence(place, "delete_deployment", restApiId=properties["RestApiId"], deploymentId=made.id)
 
 
 class GatewayResponse(ResourceType):
@@ -369,7 +244,7 @@ class GatewayResponse(ResourceType):
 
     def delete(self, place: Place, made: Made, properties: Properties) -> None:
         named = {"RestApiId": "restApiId", "ResponseType": "responseType"}
-        _ignoring_absence(place, "delete_gateway_response", **picked(properties, named))
+        ignoring_absence(place, "delete_gateway_response", **picked(properties, named))
 
 
 class Account(ResourceType):
@@ -381,25 +256,17 @@ class Account(ResourceType):
 
     def create(self, place: Place, properties: Properties) -> Made:
         role = properties.get("CloudWatchRoleArn", "")
-        place.client("apigateway").update_account(patchOperations=[_replace("/cloudwatchRoleArn", role)])
+        place.client("apigateway").update_account(patchOperations=[replace_patch("/cloudwatchRoleArn", role)])
         made = place.name(limit=128)
         return Made(id=made, attributes={"Id": made})
 
     def update(self, place: Place, made: Made, old: Properties, new: Properties) -> Made:
         role = new.get("CloudWatchRoleArn", "")
-        place.client("apigateway").update_account(patchOperations=[_replace("/cloudwatchRoleArn", role)])
+        place.client("apigateway").update_account(patchOperations=[replace_patch("/cloudwatchRoleArn", role)])
         return made
 
     def delete(self, place: Place, made: Made, properties: Properties) -> None:
         """Nothing to remove: the setting belongs to the account."""
 
 
-TYPES: tuple[ResourceType, ...] = (
-    RestApi(),
-    Resource(),
-    Method(),
-    Deployment(),
-    Stage(),
-    GatewayResponse(),
-    Account(),
-)
+TYPES: tuple[ResourceType, ...] = (RestApi(), Resource(), Method(), Deployment(), GatewayResponse(), Account())

@@ -5,12 +5,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from localcloud.aws.cloudformation.model import Made
-from localcloud.aws.cloudformation.shapes import BOOLEAN, DOCUMENT, INTEGER, TAGS, TEXT, ListOf, Struct
+from localcloud.aws.cloudformation.shapes import BOOLEAN, DOCUMENT, INTEGER, TAGS, TEXT, ListOf, Shape, Struct
 from localcloud.aws.cloudformation.types import Failed, Place, ResourceType, picked
 
 Properties = Mapping[str, Any]
 
-_RULE = {"IpProtocol": TEXT, "FromPort": INTEGER, "ToPort": INTEGER, "CidrIp": TEXT, "Description": TEXT}
+_RULE: Mapping[str, Shape] = {
+    "IpProtocol": TEXT,
+    "FromPort": INTEGER,
+    "ToPort": INTEGER,
+    "CidrIp": TEXT,
+    "Description": TEXT,
+}
+    "IpProtocol": TEXT,
+    "FromPort": INTEGER,
+    "ToPort": INTEGER,
+    "CidrIp": TEXT,
+    "Description": TEXT,
+}
 
 
 def _tag_specification(place: Place, kind: str, properties: Properties) -> dict[str, Any]:
