@@ -17,12 +17,6 @@ _RULE: Mapping[str, Shape] = {
     "CidrIp": TEXT,
     "Description": TEXT,
 }
-    "IpProtocol": TEXT,
-    "FromPort": INTEGER,
-    "ToPort": INTEGER,
-    "CidrIp": TEXT,
-    "Description": TEXT,
-}
 
 
 def _tag_specification(place: Place, kind: str, properties: Properties) -> dict[str, Any]:
