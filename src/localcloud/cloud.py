@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import boto3
 
     from localcloud.aws.functions.service import Functions
-    from localcloud.machines.fleet import Machines
     from localcloud.aws.schedules import Schedules
+    from localcloud.machines.fleet import Machines
 
 _accounts_in_use: set[str] = set()
 _accounts_lock = threading.Lock()
@@ -137,7 +137,7 @@ class LocalCloud:
 
     @property
     def schedules(self) -> "Schedules":
-        """EventBridge's rules with a schedule; in-process, or under a `SteppedClock`, `schedules.run_due()` fires them."""
+        """EventBridge's scheduled rules; in-process, or under a `SteppedClock`, `schedules.run_due()` fires them."""
         from localcloud.aws.schedules import Schedules  # noqa: PLC0415 - loaded when first needed
 
         return self.world.part(Schedules)

@@ -26,16 +26,16 @@ TABLE = {
 
 
 def test_two_clouds_side_by_side_do_not_see_each_other() -> None:
-    """Each has an account of its own: tables, parameters, roles and buckets are its own too."""
+    """Each has an account of its own: tables, log groups and buckets are its own too."""
     with LocalCloud() as one, LocalCloud() as other:
         one.client("dynamodb").create_table(**TABLE)
-        one.client("iam").create_role(RoleName="node", AssumeRolePolicyDocument="{}")
+        one.client("logs").create_log_group(logGroupName="/aws/lambda/one")
         one.client("s3").create_bucket(Bucket="moorings-packages")
 
         assert one.world.account != other.world.account
         assert one.client("dynamodb").list_tables()["TableNames"] == ["ledger"]
         assert other.client("dynamodb").list_tables()["TableNames"] == []
-        assert other.client("iam").list_roles()["Roles"] == []
+        assert other.client("logs").describe_log_groups()["logGroups"] == []
         assert other.client("s3").list_buckets()["Buckets"] == []
         with pytest.raises(ClientError, match="AccessDenied"):
             other.client("s3").list_objects_v2(Bucket="moorings-packages")

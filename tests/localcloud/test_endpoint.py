@@ -10,6 +10,17 @@ from botocore.exceptions import ClientError
 
 from localcloud.cloud import LocalCloud
 
+TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": {
+            "Effect": "Allow",
+            "Principal": {"Service": "ssm.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        },
+    }
+)
+
 
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[LocalCloud]:
@@ -43,7 +54,7 @@ def test_json_services_keep_what_they_are_told(cloud: LocalCloud) -> None:
 
 def test_query_services_know_the_account(cloud: LocalCloud) -> None:
     """IAM, STS and CloudFormation speak the query protocol."""
-    role = cloud.client("iam").create_role(RoleName="node", AssumeRolePolicyDocument='{"Version": "2012-10-17"}')
+    role = cloud.client("iam").create_role(RoleName="node", AssumeRolePolicyDocument=TRUST)
     template = json.dumps({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}, "Outputs": {"O": {"Value": "v"}}})
 
     assert role["Role"]["Arn"] == f"arn:aws:iam::{cloud.world.account}:role/node"

@@ -245,3 +245,23 @@ def test_losing_an_answer_raises_for_the_transport_to_cut(faults: Faults) -> Non
     with pytest.raises(ConnectionLost):
         faults.after("ssm", "PutParameter")
     faults.after("ssm", "PutParameter")
+
+
+def test_an_answer_that_refuses_can_get_lost_too(cloud: LocalCloud) -> None:
+    """The caller cannot tell a lost refusal from a lost success."""
+    cloud.faults.lose_answer("ssm", "GetParameter", count=1)
+
+    with pytest.raises(ConnectionClosedError):
+        cloud.client("ssm", config=ONCE).get_parameter(Name="/not/there")
+
+
+def test_a_function_dies_after_a_call_that_was_refused(cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed: list[str] = []
+    monkeypatch.setattr(cloud.world.part(Functions), "kill", killed.append)
+    client = cloud.client("ssm", credentials=_function(cloud, "drain", session="environment-3"), config=ONCE)
+    cloud.faults.kill_function("drain", at_call=1, when="after")
+
+    with pytest.raises(ConnectionClosedError):
+        client.delete_parameter(Name="/not/there")
+
+    assert killed == ["environment-3"]

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from localcloud.aws import catalogue, motobridge, parameters, refusals, rendering, sigv4
 from localcloud.aws.agent import caller
+from localcloud.aws.authentication import authentication_of
 from localcloud.aws.call import Call, CallRecord, Operation
 from localcloud.aws.catalogue import Target
 from localcloud.aws.functions.service import Functions
 from localcloud.aws.iam import enforce
-from localcloud.aws.overlays import authentication_of, overlays
+from localcloud.aws.overlays import overlays
 from localcloud.clock import monotonic
 from localcloud.errors import ConnectionLost, ServiceError, Unsupported
 from localcloud.principals import Kind, Principal
@@ -68,12 +69,14 @@ class AwsEndpoint:
         kill = self._due_kill(progress.principal)
         if kill and not kill.after:
             self._kill(progress.principal)
-        call = self._call(progress, target)
-        world.faults.take_quota(target.service, target.operation)
-        progress.actions = self._authorise(call, operation)
-        response = self._carry_out(operation, call, target)
-        if kill:
-            self._kill(progress.principal)
+        try:
+            call = self._call(progress, target)
+            world.faults.take_quota(target.service, target.operation)
+            progress.actions = self._authorise(call, operation)
+            response = self._carry_out(operation, call, target)
+        finally:
+            if kill:
+                self._kill(progress.principal)  # also after a call that was refused
         world.faults.after(target.service, target.operation)
         return response
 
@@ -118,16 +121,15 @@ class AwsEndpoint:
             if operation is None:
                 return self._by_moto(call, target)
             result = operation(call)
-        except (ServiceError, ConnectionLost):
-            raise
+            return result if isinstance(result, Response) else rendering.render(result, target, call.id)
+        except motobridge.MOTO_ERRORS as error:
+            refused = motobridge.as_service_error(error, target.model)
         except Unsupported as error:
-            raise ServiceError(motobridge.NOT_IMPLEMENTED, str(error), status=501) from error
-        except Exception as error:
-            known = motobridge.as_service_error(error, target.model)
-            if known is None:
-                raise
-            raise known from error
-        return result if isinstance(result, Response) else rendering.render(result, target, call.id)
+            refused = ServiceError(motobridge.NOT_IMPLEMENTED, str(error), status=501)
+        except ServiceError as error:
+            refused = error
+        # Rendered here, so that the answer of a call that was refused can get lost like any other.
+        return rendering.render_error(refused, service=call.service, protocol=target.protocol, request_id=call.id)
 
     def _by_moto(self, call: Call, target: Target) -> Response:
         request = target.moto or motobridge.moto_request(

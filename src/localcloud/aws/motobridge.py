@@ -12,11 +12,13 @@ from functools import cache
 from typing import Any
 
 import moto.core.errors
+import moto.core.responses
 from moto import backends
 from moto.core.base_backend import BackendDict, backend_lock
 from moto.core.exceptions import ServiceException
 from moto.core.model import OperationModel, ServiceModel
 from moto.core.request import Request as MotoRequest
+from moto.core.utils import method_names_from_class
 from werkzeug.exceptions import HTTPException
 
 from localcloud.errors import ServiceError, Unsupported
@@ -28,6 +30,9 @@ ACCOUNT_HEADER = "X-Moto-Account-Id"
 _GLOBAL_HOSTS = {"iam": "iam.amazonaws.com", "cloudfront": "cloudfront.amazonaws.com"}
 # Host names that are not botocore's service name.
 _HOST_NAMES = {"cloudwatch": "monitoring", "stepfunctions": "states", "resourcegroupstaggingapi": "tagging"}
+
+# What moto's backends raise when they refuse.
+MOTO_ERRORS = (ServiceException, HTTPException)
 
 Handler = Callable[[MotoRequest, str, Any], Any]
 
@@ -43,6 +48,8 @@ def _own_buckets_only() -> bool:
 
 # moto warns whenever one of its errors is not in botocore's model; a caller of the local cloud can do nothing about it.
 moto.core.errors.warn = _silent  # type: ignore[attr-defined]
+# Asked for every call, and costly to find out.
+moto.core.responses.method_names_from_class = cache(method_names_from_class)  # type: ignore[attr-defined]
 
 
 def backend(service: str, *, account: str, region: str) -> Any:
@@ -105,7 +112,7 @@ def call(request: MotoRequest, *, service: str, operation: str) -> Response:
     except NotImplementedError as error:
         raise not_implemented(service, operation) from error
     except HTTPException as error:
-        status, headers, body = error.code, dict(error.get_headers()), error.get_body()  # type: ignore[assignment]
+        status, headers, body = error.code, dict(error.get_headers()), error.get_body()
     return Response(
         status=int(status), headers=_headers(headers), body=body.encode() if isinstance(body, str) else body
     )
@@ -116,13 +123,12 @@ def not_implemented(service: str, operation: str) -> ServiceError:
     return ServiceError(NOT_IMPLEMENTED, f"the local cloud does not implement {service}:{operation}", status=501)
 
 
-def as_service_error(error: Exception, model: OperationModel) -> ServiceError | None:
-    """moto's own refusal (raised by a backend that an overlay calls) as ours; None if it is something else."""
+def as_service_error(error: ServiceException | HTTPException, model: OperationModel) -> ServiceError:
+    """A refusal of moto's (raised by a backend that an overlay calls) as ours."""
     if isinstance(error, ServiceException):
         return ServiceError(error.code, error.message, status=_status_of(error.code, model.service_model))
-    if isinstance(error, HTTPException) and hasattr(error, "error_type"):
-        return ServiceError(str(error.error_type), str(getattr(error, "message", "")), status=error.code or 400)
-    return None
+    code = getattr(error, "error_type", "") or error.name
+    return ServiceError(str(code), str(getattr(error, "message", "")), status=error.code or 400)
 
 
 def _status_of(code: str, model: ServiceModel) -> int:
@@ -154,5 +160,5 @@ def _handlers(service: str) -> tuple[tuple[re.Pattern[str], Handler], ...]:
     except ImportError:
         return ()
     if service == "s3":
-        importlib.import_module("moto.s3.models").s3_allow_crossdomain_access = _own_buckets_only
+        vars(importlib.import_module("moto.s3.models"))["s3_allow_crossdomain_access"] = _own_buckets_only
     return tuple((re.compile(path.format("")), handler) for path, handler in urls.url_paths.items())

@@ -1,25 +1,21 @@
 """Which operations the local cloud carries out itself, instead of or beyond moto: the table of their owners.
 
-An owner is a module with `operations(world) -> Mapping[(service, operation), Operation]`. An operation that is not
-called with ordinary SigV4 says so with `@authenticated_by(...)`; one that waits or calls other operations is fine:
-overlays run outside moto's lock.
+An owner is a function `operations(world) -> Mapping[(service, operation), Operation]`. Overlays run outside moto's
+lock: one that waits (a long poll, an invoked function) or calls the endpoint again holds nobody up. One that touches a
+moto backend holds `world.moto_lock` while it does.
 """
 
 import importlib
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Literal, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from localcloud.aws.call import Operation
 
 if TYPE_CHECKING:
     from localcloud.world import World
 
-Authentication = Literal["sigv4", "node-key", "none"]
-OperationT = TypeVar("OperationT", bound=Callable[..., object])
-
 OWNERS = (
     "localcloud.aws.identity",
-    "localcloud.aws.iam.operations",
     "localcloud.aws.iam.operations",
     "localcloud.aws.ssm.operations",
     "localcloud.aws.functions.operations",
@@ -28,29 +24,16 @@ OWNERS = (
 )
 
 
-def authenticated_by(kind: Authentication) -> Callable[[OperationT], OperationT]:
-    """Declare how callers of an operation prove who they are: `none`, or `node-key` (RSA-PSS by a managed node)."""
-
-    def declare(operation: OperationT) -> OperationT:
-        operation.authentication = kind  # type: ignore[attr-defined]
-        return operation
-
-    return declare
-
-
-def authentication_of(operation: Operation | None) -> Authentication:
-    """How callers of `operation` prove who they are; SigV4 unless it declares something else."""
-    declared: Authentication = getattr(operation, "authentication", "sigv4")
-    return declared
-
-
 def overlays(world: "World") -> Mapping[tuple[str, str], Operation]:
-    """All operations of all owners for one world; of two that claim the same operation the later in OWNERS wins."""
+    """All operations of all owners for one world; no operation has two owners."""
     found: dict[tuple[str, str], Operation] = {}
     for name in OWNERS:
         try:
             owner = importlib.import_module(name)
-        except ImportError:
+        except (ImportError, SyntaxError):
             continue
-        found.update(owner.operations(world))
+        for key, operation in owner.operations(world).items():
+            if key in found:
+                raise RuntimeError(f"two owners carry out {key[0]}:{key[1]}")
+            found[key] = operation
     return found
