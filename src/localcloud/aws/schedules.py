@@ -149,6 +149,7 @@ class Schedules:
 
     def __init__(self, world: "World") -> None:
         self._world = world
+        self._functions = world.part(Functions)  # held, so that it outlives this part
         self._origin = world.clock.now()
         self._speed = timedelta(hours=1) / world.clock.scaled(timedelta(hours=1))
         self._lock = threading.Lock()
@@ -242,11 +243,10 @@ class Schedules:
 
     def _invoke(self, rule: Mapping[str, Any], target: Mapping[str, Any], at: datetime) -> None:
         validate_target(target)
-        functions = self._world.part(Functions)
-        if not functions.may_invoke(target["Arn"], "events.amazonaws.com", rule["arn"]):
+        if not self._functions.may_invoke(target["Arn"], "events.amazonaws.com", rule["arn"]):
             raise ServiceError("AccessDeniedException", "the function's resource policy does not allow it", status=403)
         payload = target.get("Input") or json.dumps(self._event(rule, at))
-        functions.invoke(target["Arn"], payload.encode(), kind="Event")
+        self._functions.invoke(target["Arn"], payload.encode(), kind="Event")
 
     def _event(self, rule: Mapping[str, Any], at: datetime) -> dict[str, Any]:
         return {

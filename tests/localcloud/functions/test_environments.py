@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from localcloud.aws.functions.model import Limits
+from localcloud.errors import Unsupported
 
 LOOK = """
 import importlib, os, sys, tempfile
@@ -250,6 +251,23 @@ def test_a_process_that_dies_between_invocations_is_replaced_unseen(workshop):
     workshop.functions.kill(session)
 
     assert workshop.ask("replaced")["pid"] != first
+
+
+def test_a_deleted_function_leaves_no_environment(workshop):
+    workshop.deploy("deleted", LOOK)
+    pid = workshop.ask("deleted")["pid"]
+
+    workshop.api.delete_function(FunctionName="deleted")
+
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_cloud_without_a_socket_runs_no_function(workshop):
+    with workshop.apart(in_process=True) as other:
+        other.deploy("unreachable", LOOK)
+
+        with pytest.raises(Unsupported, match="in-process"):
+            other.invoke("unreachable")
 
 
 def test_idle_environments_end(workshop):

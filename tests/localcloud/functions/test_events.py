@@ -4,8 +4,9 @@ import json
 from datetime import timedelta
 
 import pytest
+from botocore.exceptions import ClientError
 
-from localcloud.errors import ServiceError, Unsupported
+from localcloud.errors import ServiceError
 
 FAILS_AT_FIRST = """
 import os
@@ -90,10 +91,21 @@ def test_events_are_smaller_than_requests(workshop):
 
 def test_destinations_are_refused_by_name(workshop):
     workshop.deploy("destined", "def handler(event, context):\n    return None\n")
-    workshop.api.put_function_event_invoke_config(
-        FunctionName="destined",
-        DestinationConfig={"OnFailure": {"Destination": "arn:aws:sqs:us-east-1:111122223333:dead"}},
-    )
 
-    with pytest.raises(Unsupported, match="destinations"):
-        workshop.invoke("destined", kind="Event")
+    with pytest.raises(ClientError, match="destinations"):
+        workshop.api.put_function_event_invoke_config(
+            FunctionName="destined",
+            DestinationConfig={"OnFailure": {"Destination": "arn:aws:sqs:us-east-1:111122223333:dead"}},
+        )
+
+
+def test_the_last_event_configuration_counts(workshop):
+    workshop.deploy("twice", "def handler(event, context):\n    return None\n")
+    put = workshop.api.put_function_event_invoke_config
+    put(FunctionName="twice", MaximumRetryAttempts=0, MaximumEventAgeInSeconds=60)
+    put(FunctionName="twice", MaximumRetryAttempts=1)
+    workshop.api.update_function_event_invoke_config(FunctionName="twice", MaximumEventAgeInSeconds=90)
+
+    config = workshop.api.get_function_event_invoke_config(FunctionName="twice")
+
+    assert (config["MaximumRetryAttempts"], config["MaximumEventAgeInSeconds"]) == (1, 90)

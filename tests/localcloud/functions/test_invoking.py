@@ -10,7 +10,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from localcloud.aws.functions.model import SYNCHRONOUS_PAYLOAD, Limits
-from localcloud.errors import ServiceError, Unsupported
+from localcloud.errors import ServiceError
 
 ECHO = """
 import os
@@ -246,11 +246,24 @@ def test_what_does_not_exist_is_not_found(workshop, name):
     assert (refused.value.code, refused.value.status) == ("ResourceNotFoundException", 404)
 
 
-def test_other_languages_are_refused_by_name(workshop):
-    workshop.deploy("foreign", "", Runtime="nodejs22.x")
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"Runtime": "nodejs22.x"}, r"nodejs22\.x"),
+        ({"DeadLetterConfig": {"TargetArn": "arn:aws:sqs:us-east-1:111122223333:dead"}}, "DeadLetterConfig"),
+        ({"VpcConfig": {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}}, "VpcConfig"),
+    ],
+)
+def test_what_would_not_be_carried_out_is_refused_by_name(workshop, settings, named):
+    with pytest.raises(ClientError, match=named):
+        workshop.deploy(f"foreign-{named[:4]}", "", **settings)
 
-    with pytest.raises(Unsupported, match=r"nodejs22\.x"):
-        workshop.invoke("foreign")
+
+def test_a_reservation_leaves_a_hundred_to_the_others(workshop):
+    workshop.deploy("greedy", "")
+
+    with pytest.raises(ClientError, match=r"below its minimum value of \[100\]"):
+        workshop.api.put_function_concurrency(FunctionName="greedy", ReservedConcurrentExecutions=901)
 
 
 def test_a_broken_zip_is_said_to_be_broken(workshop):

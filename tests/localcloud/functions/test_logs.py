@@ -35,6 +35,26 @@ def test_output_and_the_platforms_lines_reach_the_log_group_in_order(workshop):
     assert lines[7].startswith(f"REPORT RequestId: {request_id}\tDuration: ")
 
 
+def test_a_function_can_log_elsewhere_and_in_json(workshop):
+    logging = {"LogFormat": "JSON", "LogGroup": "/mine", "ApplicationLogLevel": "INFO"}
+    workshop.deploy("structured", TALKS, LoggingConfig=logging)
+
+    request_id = workshop.invoke("structured").request_id
+
+    lines = _events(workshop, "/mine")
+    records = [json.loads(line) for line in lines if line.startswith("{")]
+    assert [one["type"] for one in records if "type" in one] == [
+        "platform.initStart",
+        "platform.start",
+        "platform.runtimeDone",
+        "platform.report",
+    ]
+    (logged,) = [one for one in records if one.get("message") == "logged"]
+    assert (logged["level"], logged["requestId"]) == ("INFO", request_id)
+    shown = workshop.api.get_function_configuration(FunctionName="structured")["LoggingConfig"]
+    assert shown == logging
+
+
 def test_an_exception_is_one_log_event_with_its_trace(workshop):
     workshop.deploy("fails", TALKS)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from localcloud.aws.functions.model import LATEST, Deployed
+from localcloud.aws.functions.model import LATEST, RUNTIME, Deployed
 from localcloud.aws.iam.policy import Caller, Context, evaluate_resource_policy
 from localcloud.errors import ServiceError, Unsupported
 
@@ -22,7 +22,6 @@ _NAME = re.compile(
 )
 _VERSION = "2012-10-17"  # of policy documents
 _ELEMENTS = ("Effect", "Principal", "Action", "Resource", "Condition")
-_RUNTIME = re.compile(r"python3\.\d+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +54,7 @@ class Catalogue:
         """The repetition rules of a function's events; Lambda's defaults if none are set."""
         with self._world.moto_lock:
             configs = self._look_up(name, None).event_invoke_config
-            # A second PutFunctionEventInvokeConfig replaces the first; moto only appends it.
             config: Mapping[str, Any] = configs[-1].config if configs else {}
-        targets = config.get("DestinationConfig") or {}
-        if any((targets.get(side) or {}).get("Destination") for side in ("OnSuccess", "OnFailure")):
-            raise Unsupported(f"function {name}: destinations of asynchronous events are not delivered")
         return EventRules(
             retries=int(config.get("MaximumRetryAttempts", 2)),
             maximum_age=timedelta(seconds=int(config.get("MaximumEventAgeInSeconds", 21600))),
@@ -135,9 +130,9 @@ class Catalogue:
     def _deployed(self, found: Any, qualifier: str | None, *, reserved: int | str | None) -> Deployed:
         if found.package_type != "Zip":
             raise Unsupported(f"function {found.function_name}: package type {found.package_type}; only Zip runs here")
-        if not _RUNTIME.fullmatch(found.run_time or ""):
+        if not RUNTIME.fullmatch(found.run_time or ""):
             raise Unsupported(f"function {found.function_name}: runtime {found.run_time}; only python3.x runs here")
-        # moto drops LoggingConfig; whoever keeps it (the template's resource type) hangs it on the function.
+        # moto drops LoggingConfig; the operations that put it hang it on the function.
         logging = getattr(found, "logging_config", None) or {}
         layers = tuple(layer["Arn"] for layer in found.layers)
         return Deployed(

@@ -22,7 +22,7 @@ from localcloud.aws.functions.environment import Environment, Gone, Launch
 from localcloud.aws.functions.journal import Journal
 from localcloud.aws.functions.model import Deployed, Limits, Outcome, Work
 from localcloud.aws.functions.variables import Places, variables
-from localcloud.errors import ServiceError
+from localcloud.errors import ServiceError, Unsupported
 from localcloud.principals import Kind, Principal
 
 if TYPE_CHECKING:
@@ -155,6 +155,10 @@ class Fleet:
 
     def _make(self, function: Deployed) -> tuple[Environment, Launch]:
         """A new environment with its directories, credentials and log stream; its process is not started yet."""
+        if not self._world.endpoint_url:
+            raise Unsupported(
+                "a function's process needs an endpoint that listens; this local cloud is in-process only"
+            )
         self._files.prepare()
         session = uuid4().hex
         home = self._root / "environments" / session

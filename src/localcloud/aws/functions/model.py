@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,6 +15,7 @@ SYNCHRONOUS_PAYLOAD = 6 * 1024 * 1024  # bytes, both ways
 EVENT_PAYLOAD = 1024 * 1024  # bytes; Lambda takes 1 MB for asynchronous calls
 LOG_TAIL = 4096  # bytes
 LATEST = "$LATEST"
+RUNTIME = re.compile(r"python3\.\d+")  # all of them run on the host's own Python
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,13 +1,14 @@
-"""Operations that run functions, now or on a schedule; all others of Lambda and EventBridge are moto's."""
+"""Operations that configure and run functions, now or on a schedule; the others of these services are moto's."""
 
 import base64
 import binascii
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NoReturn
 
-from localcloud.aws import motobridge
 from localcloud.aws.call import Call, Operation
+from localcloud.aws.functions import configuration
 from localcloud.aws.functions.model import Invocation
+from localcloud.aws.functions.passing import by_moto
 from localcloud.aws.functions.service import Functions
 from localcloud.aws.schedules import Schedules, validate_expression, validate_target
 from localcloud.errors import ServiceError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def operations(world: "World") -> Mapping[tuple[str, str], Operation]:
-    """Invoke with a refusal of its two relatives, and the checks of what becomes a schedule."""
+    """Invoke with a refusal of its two relatives, configuration, and the checks of what becomes a schedule."""
 
     def invoke(call: Call) -> Response:
         params = call.params
@@ -38,7 +39,7 @@ def operations(world: "World") -> Mapping[tuple[str, str], Operation]:
     def put_rule(call: Call) -> Response:
         if call.params.get("ScheduleExpression"):
             validate_expression(call.params["ScheduleExpression"])
-        answer = _by_moto(world, call)
+        answer = by_moto(world, call)
         world.part(Schedules).notice()
         return answer
 
@@ -46,21 +47,16 @@ def operations(world: "World") -> Mapping[tuple[str, str], Operation]:
         if _is_scheduled(world, call):
             for target in call.params["Targets"]:
                 validate_target(target)
-        return _by_moto(world, call)
+        return by_moto(world, call)
 
     return {
+        **configuration.operations(world),
         ("events", "PutRule"): put_rule,
         ("events", "PutTargets"): put_targets,
         ("lambda", "Invoke"): invoke,
         ("lambda", "InvokeAsync"): refuse,
         ("lambda", "InvokeWithResponseStream"): refuse,
     }
-
-
-def _by_moto(world: "World", call: Call) -> Response:
-    request = motobridge.moto_request(call.request, service=call.service, account=call.account, region=call.region)
-    with world.moto_lock:
-        return motobridge.call(request, service=call.service, operation=call.operation)
 
 
 def _is_scheduled(world: "World", call: Call) -> bool:

@@ -37,6 +37,8 @@ class Functions:
         self._kept = Kept()
         self._fleet = Fleet(world, catalogue=self._catalogue, kept=self._kept, limits=lambda: self.limits)
         self._events = Events(world, catalogue=self._catalogue, attempt=self._attempt)
+        if world.stopping.is_set():  # a late call must not start processes that nobody would end
+            self.close()
 
     def invoke(
         self,
