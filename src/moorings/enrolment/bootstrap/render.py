@@ -1,4 +1,4 @@
-"""Fills a bootstrap script's settings block in. The function that serves the scripts calls it; so does the command line.
+"""Fills a bootstrap script's settings block in; the function that serves the scripts calls it.
 
 Standard library alone: it runs inside the function. Whatever a setting holds, it arrives in the script as that text and
 nothing else: it is quoted for the script's language, and control characters are refused before.
@@ -22,7 +22,7 @@ _POWERSHELL_QUOTES = re.compile("(['‘’‚‛])")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptSettings:
-    """What a served script is filled in with; empty text: the script's own default, or the caller of the script says it."""
+    """What a served script is filled in with; empty text: the script's default, or its caller says it."""
 
     url: str  # the enrolment API, https://…
     region: str
@@ -69,9 +69,13 @@ def _powershell_quote(text: str) -> str:
 def _fill_in(script: str, values: Mapping[str, str], *, line: str, quote: Callable[[str], str], empty: str) -> str:
     """The script with each setting's empty default replaced; a setting that the script does not have is our bug."""
     text = resources.files("moorings.enrolment.bootstrap").joinpath(script).read_text(encoding="utf-8")
-    fillings = {line.format(name=name, value=empty): line.format(name=name, value=quote(values[name])) for name in values}
+    fillings = {
+        line.format(name=name, value=empty): line.format(name=name, value=quote(values[name])) for name in values
+    }
     lines = text.split("\n")
     found = [bare for bare in map(str.strip, lines) if bare in fillings]
     if sorted(found) != sorted(fillings):
         raise AssertionError(f"{script} has not exactly one line for each of {', '.join(values)}")
-    return "\n".join(whole.replace(bare, fillings.get(bare, bare)) if (bare := whole.strip()) else whole for whole in lines)
+    return "\n".join(
+        whole.replace(bare, fillings.get(bare, bare)) if (bare := whole.strip()) else whole for whole in lines
+    )

@@ -176,7 +176,8 @@ function Invoke-MooringsBootstrap {
         $make = { New-Object System.Net.Http.HttpRequestMessage([Net.Http.HttpMethod]::Get, $address) }
         $answer = Get-Answer (New-Client 300) $make $setup
         if ($null -eq $answer) { Stop-Run Download "could not download ${address}: $script:LastTrouble" }
-        if ($answer.Status -ne 200) { Stop-Run Download "could not download ${address}: HTTP $($answer.Status)" }
+        $status = $answer.Status
+        if ($status -ne 200) { Stop-Run Download "could not download ${address}: HTTP $status" }
         Confirm-Signature $setup
         $run = Start-Process -FilePath $setup -ArgumentList @('/q', '/log', "`"$(Join-Path $Work 'install.log')`"") -Wait -PassThru
         if (@(0, 3010) -notcontains $run.ExitCode) { Stop-Run Install "the setup program ended with $($run.ExitCode)" }

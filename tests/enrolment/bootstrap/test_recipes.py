@@ -1,0 +1,71 @@
+"""The recipes of the manual do what it says, on a server."""
+
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+from tests.enrolment.bootstrap import rig
+from tests.enrolment.bootstrap.api import Api
+from tests.enrolment.bootstrap.rig import KEY_FILE, VAULT, Server
+
+DOCS = Path(__file__).resolve().parents[3] / "docs"
+URL_IN_RECIPE = "https://API.execute-api.REGION.amazonaws.com/STAGE"
+
+
+def test_the_cloud_init_recipe_enrols_a_server(server: Server, api: Api, script: str) -> None:
+    api.files["/prod/bootstrap/linux"] = script.encode()
+    text = (DOCS / "bootstrap/cloud-init.yaml").read_text()
+    recipe = yaml.safe_load(text)
+    (server.root / "run").mkdir()
+    server.add_command("bash")
+
+    # cloud-init makes a shell script of it, each list a line of quoted words.
+    lines = [shlex.join(command) for command in recipe["runcmd"]]
+    run = server.run("\n".join(lines).replace(URL_IN_RECIPE, api.url))
+
+    assert text.startswith("#cloud-config\n")
+    assert set(recipe) == {"runcmd"}
+    assert run.code == 0, run.err
+    assert len(server.registrations) == 1
+
+
+def test_a_golden_image_holds_no_identity_and_its_servers_enrol_each_for_itself(
+    server: Server, api: Api, script: str
+) -> None:
+    server.run(script)
+    server.write(KEY_FILE, "left over")
+
+    sealed = server.run((DOCS / "bootstrap/golden-image.sh").read_text())
+
+    assert sealed.code == 0, sealed.err
+    assert server.read("etc/machine-id") == ""
+    assert not [path for path in (VAULT, f"{rig.SSM}/registration", "var/lib/moorings") if server.has(path)]
+
+    api.fetched.clear()
+    server.write("etc/machine-id", "f" * 32)
+    first_boot = server.run(script)
+
+    assert first_boot.code == 0
+    assert not api.fetched
+    assert len(set(api.keys)) == 2
+    assert server.node == "mi-00000000000000002"
+
+
+def test_the_recipes_pass_shellcheck() -> None:
+    tool = Path(sys.executable).parent / "shellcheck"
+    ended = subprocess.run([tool, DOCS / "bootstrap/golden-image.sh"], capture_output=True, text=True, check=False)
+
+    assert ended.returncode == 0, ended.stdout
+
+
+def test_the_manual_names_every_flag_and_setting() -> None:
+    manual = (DOCS / "bootstrap.md").read_text()
+    script = (DOCS.parent / "src/moorings/enrolment/bootstrap/linux.sh").read_text()
+    usage = script.split("cat <<'END'")[1].split("\nEND\n")[0]
+    words = {word.strip("[]`") for word in usage.split()}
+
+    named = {word for word in words if word.startswith("--") or (word.startswith("MOORINGS_") and "…" not in word)}
+    assert len(named) > 12
+    assert not [word for word in named if f"`{word}" not in manual]
