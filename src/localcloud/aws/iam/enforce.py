@@ -18,6 +18,7 @@ from localcloud.aws.iam.documents import Policy, PolicyKind
 from localcloud.aws.iam.policy import Caller, Context, Values, evaluate
 from localcloud.aws.iam.rights.model import Right
 from localcloud.aws.iam.roles import Role, find_role
+from localcloud.errors import ServiceError
 from localcloud.principals import Kind
 
 if TYPE_CHECKING:
@@ -37,7 +38,11 @@ def authorise(call: Call, world: "World") -> tuple[str, ...]:
         return ()
     table = actions.NODE_TABLE if principal.kind is Kind.NODE else actions.TABLE
     directory = WorldDirectory(world, call.region)
-    rights = actions.required(call, directory, table=table)
+    try:
+        rights = actions.required(call, directory, table=table)
+    except KeyError as missing:
+        # The services look at the form of a request before they ask who may send it.
+        raise ServiceError("ValidationException", f"{call.operation} needs {missing}") from missing
     if rights is None:
         raise denials.unlisted(call)
     if not rights:
