@@ -44,7 +44,7 @@ class CredentialStore:
         self._lock = threading.Lock()
 
     def issue(self, principal: Principal, *, expires_at: datetime | None = None) -> Credentials:
-        """New credentials for `principal`: temporary ones (ASIA…, with a token) if they expire, else lasting (AKIA…)."""
+        """New credentials for `principal`: temporary (ASIA…, with a token) if they expire, else lasting (AKIA…)."""
         prefix, token = ("ASIA", secrets.token_urlsafe(96)) if expires_at else ("AKIA", "")
         made = Credentials(
             access_key=prefix + "".join(secrets.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") for _ in range(16)),

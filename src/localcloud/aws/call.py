@@ -13,8 +13,9 @@ from localcloud.wire import Request, Response
 class Call:
     """A recognised, parsed and authenticated request.
 
-    `service` is botocore's service name (`ssm`, `dynamodb`, `lambda`), or `ec2messages`/`ssmmessages` for the agent's channels;
-    `operation` the API's operation name; `params` the input as botocore's model shapes it (blobs as bytes, timestamps aware).
+    `service` is botocore's service name (`ssm`, `dynamodb`, `lambda`), or `ec2messages`/`ssmmessages` for the agent's
+    channels; `operation` the API's operation name; `params` the input as botocore's model shapes it (blobs as bytes,
+    timestamps aware).
     """
 
     id: str

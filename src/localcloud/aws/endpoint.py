@@ -119,7 +119,7 @@ class AwsEndpoint:
     def _carry_out(self, operation: Operation | None, call: Call, target: Target) -> Response:
         try:
             if operation is None:
-                return self._by_moto(call, target)
+                return motobridge.pass_on(self._world, call, target.moto)
             result = operation(call)
             return result if isinstance(result, Response) else rendering.render(result, target, call.id)
         except motobridge.MOTO_ERRORS as error:
@@ -130,13 +130,6 @@ class AwsEndpoint:
             refused = error
         # Rendered here, so that the answer of a call that was refused can get lost like any other.
         return rendering.render_error(refused, service=call.service, protocol=target.protocol, request_id=call.id)
-
-    def _by_moto(self, call: Call, target: Target) -> Response:
-        request = target.moto or motobridge.moto_request(
-            call.request, service=call.service, account=call.account, region=call.region
-        )
-        with self._world.moto_lock:
-            return motobridge.call(request, service=call.service, operation=call.operation)
 
     def _due_kill(self, principal: Principal) -> "Kill | None":
         # Lambda names the session of a function's role after the function.

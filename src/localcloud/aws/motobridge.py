@@ -9,7 +9,7 @@ import importlib
 import re
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import moto.core.errors
 import moto.core.responses
@@ -21,8 +21,12 @@ from moto.core.request import Request as MotoRequest
 from moto.core.utils import method_names_from_class
 from werkzeug.exceptions import HTTPException
 
+from localcloud.aws.call import Call
 from localcloud.errors import ServiceError, Unsupported
 from localcloud.wire import Headers, Request, Response
+
+if TYPE_CHECKING:
+    from localcloud.world import World
 
 NOT_IMPLEMENTED = "NotImplementedByLocalCloud"
 ACCOUNT_HEADER = "X-Moto-Account-Id"
@@ -102,7 +106,7 @@ def moto_request(request: Request, *, service: str, account: str, region: str) -
     return MotoRequest.from_primitives(request.method, url, headers, request.body)
 
 
-def call(request: MotoRequest, *, service: str, operation: str) -> Response:
+def carry_out(request: MotoRequest, *, service: str, operation: str) -> Response:
     """Let moto carry out an operation; raises ServiceError 501 with its name if moto does not know it."""
     handler = _find_handler(service, request.raw_path)
     if handler is None:
@@ -116,6 +120,16 @@ def call(request: MotoRequest, *, service: str, operation: str) -> Response:
     return Response(
         status=int(status), headers=_headers(headers), body=body.encode() if isinstance(body, str) else body
     )
+
+
+def pass_on(world: "World", call: Call, prepared: MotoRequest | None = None) -> Response:
+    """moto's own answer to a call, under the lock; for overlays that only check before or complete afterwards.
+
+    `prepared` is the request as `moto_request` made it, if it was made already.
+    """
+    request = prepared or moto_request(call.request, service=call.service, account=call.account, region=call.region)
+    with world.moto_lock:
+        return carry_out(request, service=call.service, operation=call.operation)
 
 
 def not_implemented(service: str, operation: str) -> ServiceError:

@@ -106,7 +106,7 @@ def _amended(world: "World", answer: Response) -> Response:
     if answer.status >= 300:
         return answer
     document = json.loads(answer.body)
-    shown = document.get("Functions") or [document.get("Configuration", document)]
+    shown = document["Functions"] if "Functions" in document else [document.get("Configuration", document)]
     with world.moto_lock:
         for one in shown:
             function = world.backend("lambda").get_function(one["FunctionName"])

@@ -12,6 +12,4 @@ if TYPE_CHECKING:
 
 def by_moto(world: "World", call: Call) -> Response:
     """moto's own answer to the call."""
-    request = motobridge.moto_request(call.request, service=call.service, account=call.account, region=call.region)
-    with world.moto_lock:
-        return motobridge.call(request, service=call.service, operation=call.operation)
+    return motobridge.pass_on(world, call)

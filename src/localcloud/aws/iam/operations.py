@@ -55,9 +55,7 @@ class StoredPolicies:
                 if call.service == "kms":
                     raise ServiceError(_KMS_CODE, error.message) from error
                 raise
-        request = motobridge.moto_request(call.request, service=call.service, account=call.account, region=call.region)
-        with self._world.moto_lock:
-            return motobridge.call(request, service=call.service, operation=call.operation)
+        return motobridge.pass_on(self._world, call)
 
 
 def operations(world: "World") -> Mapping[tuple[str, str], Operation]:
