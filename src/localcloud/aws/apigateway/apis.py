@@ -55,6 +55,11 @@ class Apis:
         with self.lock:
             return [api for api in self._apis.values() if api.region == region]
 
+    def regions(self) -> set[str]:
+        """The Regions that have APIs."""
+        with self.lock:
+            return {api.region for api in self._apis.values()}
+
     def find(self, region: str, api_id: str) -> RestApi:
         """The API of an id. Raises NotFoundException."""
         api = self._apis.get(api_id)

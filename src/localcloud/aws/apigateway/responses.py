@@ -49,7 +49,7 @@ _ERROR_TYPES: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal(Exception):
+class Refusal:
     """The gateway answers itself: the type of its response, the text, and a status that differs from the type's own."""
 
     type: str
@@ -57,6 +57,14 @@ class Refusal(Exception):
     status: int = 0
     label: str = "message"  # the member that holds the text where the API says nothing else
     detail: str = ""  # for the logs
+
+
+class Refused(Exception):
+    """Carries a refusal to where the answer is made."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
 
 
 def effective(kind: str, own: Mapping[str, GatewayResponse]) -> GatewayResponse:
