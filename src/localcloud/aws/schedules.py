@@ -139,6 +139,8 @@ class Firing:
 
 @dataclass(slots=True, kw_only=True)
 class _Watched:
+    """A rule's place in its own calendar."""
+
     expression: str
     since: datetime
     due: datetime | None
@@ -178,14 +180,12 @@ class Schedules:
 
     def notice(self) -> None:
         """Begin to count the time of rules that are new; whoever puts a rule calls it, else the next look does."""
-        with self._lock:
-            self._look(self._service_time())
+        self._look()
 
     def run_due(self) -> list[Firing]:
         """Fire every rule that is due now; returns what was fired. The functions run asynchronously."""
+        fired = [self._fire(rule) for rule in self._look(take=True)]
         with self._lock:
-            due = self._look(self._service_time())
-            fired = [self._fire(rule) for rule in due]
             self._firings += fired
         return fired
 
@@ -197,10 +197,10 @@ class Schedules:
         """The time on the service's own calendar, which runs faster if durations are scaled."""
         return self._origin + (self._world.clock.now() - self._origin) * self._speed
 
-    def _look(self, now: datetime) -> list[Mapping[str, Any]]:
-        """Update what is watched; the rules whose time has come."""
-        with self._world.moto_lock:
-            rules = [
+    def _look(self, *, take: bool = False) -> list[Mapping[str, Any]]:
+        """Update what is watched; with `take` also the rules whose time has come, each once."""
+        with self._world.moto_lock:  # never while holding our own lock: others come here with this one
+            rules: list[Mapping[str, Any]] = [
                 {
                     "arn": rule.arn,
                     "name": rule.name,
@@ -211,20 +211,22 @@ class Schedules:
                 for rule in bus.rules.values()
                 if rule.scheduled_expression and rule.state.startswith("ENABLED")
             ]
-        arns = {rule["arn"] for rule in rules}
-        self._watched = {arn: one for arn, one in self._watched.items() if arn in arns}
-        return [rule for rule in rules if self._is_due(rule, now)]
+        now = self._service_time()
+        with self._lock:
+            before = self._watched
+            self._watched = {rule["arn"]: self._watch(before.get(rule["arn"]), rule, now) for rule in rules}
+            return [rule for rule in rules if take and self._take(self._watched[rule["arn"]], now)]
 
-    def _is_due(self, rule: Mapping[str, Any], now: datetime) -> bool:
-        expression = parse_expression(rule["expression"])
-        watched = self._watched.get(rule["arn"])
-        if watched is None or watched.expression != rule["expression"]:
-            due = expression.next_after(now, since=now)
-            self._watched[rule["arn"]] = _Watched(expression=rule["expression"], since=now, due=due)
-            return False
+    def _watch(self, watched: _Watched | None, rule: Mapping[str, Any], now: datetime) -> _Watched:
+        if watched is not None and watched.expression == rule["expression"]:
+            return watched
+        due = parse_expression(rule["expression"]).next_after(now, since=now)
+        return _Watched(expression=rule["expression"], since=now, due=due)
+
+    def _take(self, watched: _Watched, now: datetime) -> bool:
         if watched.due is None or watched.due > now:
             return False
-        watched.due = expression.next_after(now, since=watched.since)
+        watched.due = parse_expression(watched.expression).next_after(now, since=watched.since)
         return True
 
     def _fire(self, rule: Mapping[str, Any]) -> Firing:

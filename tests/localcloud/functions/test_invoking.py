@@ -259,6 +259,20 @@ def test_what_would_not_be_carried_out_is_refused_by_name(workshop, settings, na
         workshop.deploy(f"foreign-{named[:4]}", "", **settings)
 
 
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({"AWS_REGION": "eu-west-1"}, "Reserved keys used in this request: AWS_REGION"),
+        ({"LONG": "x" * 4096}, "exceeded the 4KB limit"),
+    ],
+)
+def test_environments_that_lambda_refuses_are_refused(workshop, variables, words):
+    with pytest.raises(ClientError, match=words) as refused:
+        workshop.deploy(f"crowded-{len(words)}", "", Environment={"Variables": variables})
+
+    assert refused.value.response["Error"]["Code"] == "InvalidParameterValueException"
+
+
 def test_a_reservation_leaves_a_hundred_to_the_others(workshop):
     workshop.deploy("greedy", "")
 

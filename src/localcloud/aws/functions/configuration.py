@@ -16,6 +16,30 @@ if TYPE_CHECKING:
 
 UNRESERVED_MINIMUM = 100  # concurrency that Lambda keeps for functions without a reservation
 
+VARIABLES_LIMIT = 4096  # bytes of a function's environment as JSON
+RESERVED_VARIABLES = frozenset(
+    {
+        "_HANDLER",
+        "_X_AMZN_TRACE_ID",
+        "AWS_DEFAULT_REGION",
+        "AWS_REGION",
+        "AWS_EXECUTION_ENV",
+        "AWS_LAMBDA_FUNCTION_NAME",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+        "AWS_LAMBDA_FUNCTION_VERSION",
+        "AWS_LAMBDA_INITIALIZATION_TYPE",
+        "AWS_LAMBDA_LOG_GROUP_NAME",
+        "AWS_LAMBDA_LOG_STREAM_NAME",
+        "AWS_ACCESS_KEY",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_LAMBDA_RUNTIME_API",
+        "LAMBDA_TASK_ROOT",
+        "LAMBDA_RUNTIME_DIR",
+    }
+)
+
 _CARRIED_OUT = {
     "FunctionName",
     "Runtime",
@@ -45,6 +69,7 @@ def operations(world: "World") -> Mapping[tuple[str, str], Operation]:
 
     def checked(call: Call) -> Response:
         _refuse_what_nobody_does(call.params)
+        _check_variables((call.params.get("Environment") or {}).get("Variables") or {})
         return completed(call)
 
     def completed(call: Call) -> Response:
@@ -87,6 +112,24 @@ def _refuse_what_nobody_does(params: Mapping[str, Any]) -> None:
     level = (params.get("LoggingConfig") or {}).get("SystemLogLevel", "INFO")
     if level != "INFO":
         raise Unsupported(f"function {name}: SystemLogLevel {level}")
+
+
+def _check_variables(variables: Mapping[str, str]) -> None:
+    """Lambda's own rules for a function's environment."""
+    trouble = ""
+    if reserved := sorted(RESERVED_VARIABLES & variables.keys()):
+        trouble = (
+            "contains reserved keys that are currently not supported for modification. "
+            f"Reserved keys used in this request: {', '.join(reserved)}"
+        )
+    elif len(json.dumps(variables, separators=(",", ":"), ensure_ascii=False).encode()) > VARIABLES_LIMIT:
+        trouble = "exceeded the 4KB limit"
+    if trouble:
+        message = (
+            "Lambda was unable to configure your environment variables because the environment variables "
+            f"you have provided {trouble}"
+        )
+        raise ServiceError("InvalidParameterValueException", message, fields={"Type": "User"})
 
 
 def _keep(world: "World", params: Mapping[str, Any]) -> None:

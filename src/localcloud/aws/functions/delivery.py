@@ -33,10 +33,12 @@ class Kept:
         self._lines: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=_KEPT_LINES))
 
     def add(self, function_name: str, lines: list[Line]) -> None:
+        """Keep more lines; the oldest go once there are too many."""
         with self._lock:
             self._lines[function_name].extend(line.text for line in lines)
 
     def of(self, function_name: str) -> list[str]:
+        """What is kept of a function, oldest first."""
         with self._lock:
             return list(self._lines[function_name])
 

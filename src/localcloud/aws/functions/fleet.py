@@ -23,7 +23,7 @@ from localcloud.aws.functions.journal import Journal
 from localcloud.aws.functions.model import Deployed, Limits, Outcome, Work
 from localcloud.aws.functions.variables import Places, variables
 from localcloud.errors import ServiceError, Unsupported
-from localcloud.principals import Kind, Principal
+from localcloud.principals import Credentials, Kind, Principal
 
 if TYPE_CHECKING:
     from localcloud.world import World
@@ -164,16 +164,11 @@ class Fleet:
         home = self._root / "environments" / session
         places = self._places(function, temporary=home / "tmp")  # refuses a package that does not unpack
         (home / "tmp").mkdir(parents=True)
-        principal = Principal(
-            kind=Kind.ROLE,
-            arn=f"arn:aws:sts::{self._world.account}:assumed-role/{function.role_name}/{function.name}",
-            role_name=function.role_name,
-            session=session,
-        )
-        now = self._world.clock.now()
-        credentials = self._world.credentials.issue(principal, expires_at=now + _CREDENTIAL_LIFE)
+        credentials, renew_at = self._credentials(function, session)
         stream = f"{time.strftime('%Y/%m/%d', time.gmtime())}/[{function.version}]{session}"
-        deliver = Delivery(self._world, function=function, principal=principal, stream=stream, kept=self._kept)
+        deliver = Delivery(
+            self._world, function=function, principal=credentials.principal, stream=stream, kept=self._kept
+        )
         environment = Environment(
             function=function, session=session, home=home, journal=Journal(function=function, deliver=deliver)
         )
@@ -194,8 +189,19 @@ class Fleet:
         )
         with self._changed:
             self._environments[session] = environment
-            self._until[session] = now + _CREDENTIAL_LIFE - _CREDENTIAL_MARGIN
+            self._until[session] = renew_at
         return environment, launch
+
+    def _credentials(self, function: Deployed, session: str) -> tuple[Credentials, datetime]:
+        """Keys of this environment alone for the function's role, and when it has to go because of them."""
+        principal = Principal(
+            kind=Kind.ROLE,
+            arn=f"arn:aws:sts::{self._world.account}:assumed-role/{function.role_name}/{function.name}",
+            role_name=function.role_name,
+            session=session,
+        )
+        ends_at = self._world.clock.now() + _CREDENTIAL_LIFE
+        return self._world.credentials.issue(principal, expires_at=ends_at), ends_at - _CREDENTIAL_MARGIN
 
     def _places(self, function: Deployed, *, temporary: Path) -> Places:
         return Places(

@@ -47,10 +47,12 @@ class Journal:
             self._add(line.decode("utf-8", "replace"))
 
     def init_start(self, version: str) -> None:
+        """The first line of an environment; `version` is the interpreter's."""
         text = f"INIT_START Runtime Version: python:{version}"
         self._platform("initStart", {"runtimeVersion": f"python:{version}"}, text)
 
     def start(self, request_id: str) -> None:
+        """Open an invocation."""
         self._platform(
             "start",
             {"requestId": request_id, "version": self._function.version},

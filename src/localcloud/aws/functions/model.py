@@ -53,6 +53,7 @@ class Deployed:
 
     @property
     def role_name(self) -> str:
+        """The role without its path."""
         return self.role_arn.rsplit("/", 1)[-1]
 
     @property

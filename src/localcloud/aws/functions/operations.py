@@ -36,6 +36,16 @@ def operations(world: "World") -> Mapping[tuple[str, str], Operation]:
         message = f"the local cloud does not implement lambda:{call.operation}"
         raise ServiceError("NotImplementedByLocalCloud", message, status=501)
 
+    return {
+        **configuration.operations(world),
+        **_schedules(world),
+        ("lambda", "Invoke"): invoke,
+        ("lambda", "InvokeAsync"): refuse,
+        ("lambda", "InvokeWithResponseStream"): refuse,
+    }
+
+
+def _schedules(world: "World") -> Mapping[tuple[str, str], Operation]:
     def put_rule(call: Call) -> Response:
         if call.params.get("ScheduleExpression"):
             validate_expression(call.params["ScheduleExpression"])
@@ -49,14 +59,7 @@ def operations(world: "World") -> Mapping[tuple[str, str], Operation]:
                 validate_target(target)
         return by_moto(world, call)
 
-    return {
-        **configuration.operations(world),
-        ("events", "PutRule"): put_rule,
-        ("events", "PutTargets"): put_targets,
-        ("lambda", "Invoke"): invoke,
-        ("lambda", "InvokeAsync"): refuse,
-        ("lambda", "InvokeWithResponseStream"): refuse,
-    }
+    return {("events", "PutRule"): put_rule, ("events", "PutTargets"): put_targets}
 
 
 def _is_scheduled(world: "World", call: Call) -> bool:

@@ -77,6 +77,7 @@ class Connection:
             self.close()
 
     def close(self) -> None:
+        """Hang up; safe to repeat."""
         self.socket.close()
 
     def _send(self, *events: h11.Event) -> None:

@@ -36,30 +36,6 @@ def variables(
     stream: str,
 ) -> dict[str, str]:
     """Everything that the process finds in its environment."""
-    chosen = dict(function.variables)
-    own = {
-        "AWS_ACCESS_KEY_ID": credentials.access_key,
-        "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
-        "AWS_SESSION_TOKEN": credentials.session_token,
-        "AWS_REGION": region,
-        "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.runtime}",
-        "AWS_LAMBDA_FUNCTION_NAME": function.name,
-        "AWS_LAMBDA_FUNCTION_VERSION": function.version,
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_mb),
-        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
-        "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group,
-        "AWS_LAMBDA_LOG_STREAM_NAME": stream,
-        "AWS_LAMBDA_RUNTIME_API": api,
-        "LAMBDA_TASK_ROOT": str(places.task),
-        "LAMBDA_RUNTIME_DIR": str(places.runtime),
-        "_HANDLER": function.handler,
-        "HOME": str(places.temporary.parent),
-        "TMPDIR": str(places.temporary),
-        "PYTHONPATH": _python_path(places, chosen.get("PYTHONPATH", "")),
-    }
-    if function.log_format == "JSON":
-        own["AWS_LAMBDA_LOG_FORMAT"] = "JSON"
-        own["AWS_LAMBDA_LOG_LEVEL"] = function.log_level or "INFO"
     unless_chosen = {
         "AWS_DEFAULT_REGION": region,
         "AWS_ENDPOINT_URL": endpoint_url,
@@ -68,7 +44,47 @@ def variables(
         "PATH": f"{_HOST_PATH}:{places.layers / 'bin'}",
         "TZ": ":UTC",
     }
-    return {**unless_chosen, **chosen, **own}
+    identity = {
+        "AWS_ACCESS_KEY_ID": credentials.access_key,
+        "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
+        "AWS_SESSION_TOKEN": credentials.session_token,
+        "AWS_REGION": region,
+    }
+    return {
+        **unless_chosen,
+        **function.variables,
+        **identity,
+        **_of_function(function, stream=stream),
+        **_of_places(places, chosen=function.variables.get("PYTHONPATH", "")),
+        "AWS_LAMBDA_RUNTIME_API": api,
+    }
+
+
+def _of_function(function: Deployed, *, stream: str) -> dict[str, str]:
+    told = {
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.runtime}",
+        "AWS_LAMBDA_FUNCTION_NAME": function.name,
+        "AWS_LAMBDA_FUNCTION_VERSION": function.version,
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_mb),
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+        "AWS_LAMBDA_LOG_GROUP_NAME": function.log_group,
+        "AWS_LAMBDA_LOG_STREAM_NAME": stream,
+        "_HANDLER": function.handler,
+    }
+    if function.log_format == "JSON":
+        told["AWS_LAMBDA_LOG_FORMAT"] = "JSON"
+        told["AWS_LAMBDA_LOG_LEVEL"] = function.log_level or "INFO"
+    return told
+
+
+def _of_places(places: Places, *, chosen: str) -> dict[str, str]:
+    return {
+        "LAMBDA_TASK_ROOT": str(places.task),
+        "LAMBDA_RUNTIME_DIR": str(places.runtime),
+        "HOME": str(places.temporary.parent),
+        "TMPDIR": str(places.temporary),
+        "PYTHONPATH": _python_path(places, chosen),
+    }
 
 
 def _python_path(places: Places, chosen: str) -> str:
