@@ -19,6 +19,7 @@ from localcloud.world import World
 if TYPE_CHECKING:
     import boto3
 
+    from localcloud.aws.apigateway.front import PrivateApis
     from localcloud.aws.functions.service import Functions
     from localcloud.aws.schedules import Schedules
     from localcloud.machines.fleet import Machines
@@ -62,19 +63,22 @@ class LocalCloud:
         """Open the endpoint; returns once it answers."""
         if self._world is not None:
             raise RuntimeError("this local cloud runs already")
-        state_dir = Path(tempfile.mkdtemp(prefix="localcloud-"))
         self._world = World(
             account=_claim_account(self._account),
             region=self._region,
             clock=self._clock,
-            state_dir=state_dir,
+            state_dir=Path(tempfile.mkdtemp(prefix="localcloud-")),
             seed=self._seed,
         )
-        endpoint = self._world.endpoint
-        if not self._in_process:
-            self._listener = self.server.serve_calls(endpoint.dispatch, loopback_socket())
-            self._world.endpoint_url = self.endpoint_url
-            self.schedules.start()
+        try:
+            endpoint = self._world.endpoint
+            if not self._in_process:
+                self._listener = self.server.serve_calls(endpoint.dispatch, loopback_socket())
+                self._world.endpoint_url = self.endpoint_url
+                self.schedules.start()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def stop(self) -> None:
@@ -134,6 +138,13 @@ class LocalCloud:
         from localcloud.aws.functions.service import Functions  # noqa: PLC0415 - loaded when first needed
 
         return self.world.part(Functions)
+
+    @property
+    def private_apis(self) -> "PrivateApis":
+        """API Gateway's front for private APIs, one listener for each VPC endpoint."""
+        from localcloud.aws.apigateway.front import PrivateApis  # noqa: PLC0415 - loaded when first needed
+
+        return self.world.part(PrivateApis)
 
     @property
     def schedules(self) -> "Schedules":

@@ -72,6 +72,7 @@ class World:
         self.moto_lock = threading.RLock()
         self._parts: dict[type[Any], Any] = {}
         self._parts_lock = threading.RLock()
+        self._closed = False
 
     def part(self, kind: Callable[["World"], PartT]) -> PartT:
         """The one instance of `kind` in this world, made on first use as `kind(world)`; closed with the world."""
@@ -81,6 +82,8 @@ class World:
             with self._parts_lock:
                 made = self._parts.get(key)
                 if made is None:
+                    if self._closed:
+                        raise RuntimeError("this local cloud has stopped; nothing new begins in it")
                     made = kind(self)
                     self._parts[key] = made
         return cast("PartT", made)
@@ -102,8 +105,7 @@ class World:
         """Wake who waits and close every part, the youngest first. Safe to repeat."""
         self.stopping.set()
         with self._parts_lock:
-            parts = list(self._parts.values())
-            self._parts.clear()
+            parts, self._closed = [] if self._closed else list(self._parts.values()), True
         for part in reversed(parts):
             close = getattr(part, "close", None)
             if callable(close):
