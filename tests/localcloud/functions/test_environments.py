@@ -3,12 +3,13 @@
 import os
 import subprocess
 import threading
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from localcloud.aws.functions.model import Limits
+from localcloud.clock import SteppedClock
 from localcloud.errors import Unsupported
 
 LOOK = """
@@ -268,6 +269,25 @@ def test_a_cloud_without_a_socket_runs_no_function(workshop):
 
         with pytest.raises(Unsupported, match="in-process"):
             other.invoke("unreachable")
+
+
+def test_an_environment_goes_before_its_keys_run_out(workshop):
+    source = """
+import boto3, os
+def handler(event, context):
+    boto3.client("sts").get_caller_identity()
+    return os.getpid()
+"""
+    clock = SteppedClock(datetime.now(UTC))
+    with workshop.apart(clock=clock) as other:
+        other.deploy("lasting", source)
+        first = other.ask("lasting")
+        clock.step(timedelta(hours=11))
+        same = other.ask("lasting")
+        clock.step(timedelta(hours=1))
+        renewed = other.ask("lasting")
+
+    assert first == same != renewed
 
 
 def test_idle_environments_end(workshop):
