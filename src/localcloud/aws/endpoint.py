@@ -51,7 +51,8 @@ class AwsEndpoint:
         except (
             Exception
         ) as error:  # the outermost door: a bug of ours or of moto's is an internal failure of the service
-            _log.exception("%s:%s failed", progress.service, progress.operation)
+            if not self._world.stopping.is_set():  # while a cloud goes down, calls fail in many ways
+                _log.exception("%s:%s failed", progress.service, progress.operation)
             text = f"the local cloud failed in {progress.service}:{progress.operation}: {error!r}"
             return self._refuse(progress, ServiceError("InternalFailure", text, status=500))
         self._remember(progress, status=response.status, error=rendering.error_code(response))

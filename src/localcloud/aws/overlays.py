@@ -2,37 +2,39 @@
 
 An owner is a function `operations(world) -> Mapping[(service, operation), Operation]`. Overlays run outside moto's
 lock: one that waits (a long poll, an invoked function) or calls the endpoint again holds nobody up. One that touches a
-moto backend holds `world.moto_lock` while it does.
+moto backend holds `world.moto_lock` while it does; one that only checks before or completes afterwards what moto does
+uses `motobridge.pass_on`.
 """
 
-import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from localcloud.aws import identity
+from localcloud.aws.apigateway import operations as apigateway
 from localcloud.aws.call import Operation
+from localcloud.aws.cloudformation import operations as cloudformation
+from localcloud.aws.functions import operations as functions
+from localcloud.aws.iam import operations as iam
+from localcloud.aws.ssm import operations as ssm
 
 if TYPE_CHECKING:
     from localcloud.world import World
 
 OWNERS = (
-    "localcloud.aws.identity",
-    "localcloud.aws.iam.operations",
-    "localcloud.aws.ssm.operations",
-    "localcloud.aws.functions.operations",
-    "localcloud.aws.cloudformation.operations",
-    "localcloud.aws.apigateway.operations",
+    identity.operations,
+    iam.operations,
+    ssm.operations,
+    functions.operations,
+    cloudformation.operations,
+    apigateway.operations,
 )
 
 
 def overlays(world: "World") -> Mapping[tuple[str, str], Operation]:
     """All operations of all owners for one world; no operation has two owners."""
     found: dict[tuple[str, str], Operation] = {}
-    for name in OWNERS:
-        try:
-            owner = importlib.import_module(name)
-        except (ImportError, SyntaxError):
-            continue
-        for key, operation in owner.operations(world).items():
+    for owner in OWNERS:
+        for key, operation in owner(world).items():
             if key in found:
                 raise RuntimeError(f"two owners carry out {key[0]}:{key[1]}")
             found[key] = operation
