@@ -18,8 +18,9 @@ from uvicorn.server import ServerState
 from localcloud.errors import ConnectionLost
 from localcloud.wire import Headers, Request, Response
 
-# Long polls of simulated agents hold a thread each, so the pool is larger than the largest fleet on one host.
-POOL_THREADS = 1024
+# Long polls hold a thread each, and so do API calls that wait for a function which calls the endpoint in turn; threads
+# are made as they are needed.
+POOL_THREADS = 2048
 KEEP_ALIVE_SECONDS = 75
 BACKLOG = 2048
 
