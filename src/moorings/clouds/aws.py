@@ -65,10 +65,12 @@ PATIENT = Patience(connect=10, read=60, attempts=6)  # a person waits, and would
 class Aws:
     """One account in one Region, as the surrounding credentials show it. Clients are made once and may be shared."""
 
-    def __init__(self, *, region: str, profile: str = "", patience: Patience = PATIENT) -> None:
-        """Misconfigured if `profile` does not exist; nothing is called yet."""
+    def __init__(
+        self, *, region: str, profile: str = "", patience: Patience = PATIENT, session: boto3.Session | None = None
+    ) -> None:
+        """Misconfigured if `profile` does not exist; nothing is called yet. A given `session` brings who we are."""
         try:
-            self._session = boto3.Session(region_name=region, profile_name=profile or None)
+            self._session = session or boto3.Session(region_name=region, profile_name=profile or None)
         except ProfileNotFound as error:
             raise Misconfigured(str(error), remedy="name a profile that `aws configure list-profiles` shows") from error
         self.region = region
@@ -84,7 +86,7 @@ class Aws:
     def client(self, service: str) -> Any:
         """The boto3 client of a service, such as `ssm`."""
         if service not in self._clients:
-            self._clients[service] = self._session.client(service, config=self._config)
+            self._clients[service] = self._session.client(service, region_name=self.region, config=self._config)
         return self._clients[service]
 
     @property

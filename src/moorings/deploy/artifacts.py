@@ -4,7 +4,6 @@ A key holds the zip's digest, so the same zip is uploaded once and a changed one
 stack's name, so that removing one stack takes nothing from another.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -113,24 +112,6 @@ class Artifacts:
             )
         with calling("s3:PutBucketVersioning"):
             self._s3.put_bucket_versioning(Bucket=self.bucket, VersioningConfiguration={"Status": "Enabled"})
-        with calling("s3:PutBucketPolicy"):
-            self._s3.put_bucket_policy(Bucket=self.bucket, Policy=json.dumps(self._policy()))
-
-    def _policy(self) -> dict[str, Any]:
-        arn = f"arn:{self._aws.partition}:s3:::{self.bucket}"
-        return {
-            "Version": "2012-10-17",
-            "Statement": [
-                {
-                    "Sid": "OnlyThroughTls",
-                    "Effect": "Deny",
-                    "Principal": "*",
-                    "Action": "s3:*",
-                    "Resource": [arn, f"{arn}/*"],
-                    "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-                }
-            ],
-        }
 
     def _holds(self, key: str) -> bool:
         with calling("s3:HeadObject"):

@@ -140,7 +140,7 @@ def deploy(
     template = templates.with_deployment(templates.read(templates.STACK), parameters)
     spec = StackSpec(name=plan.stack, template=template, parameters=parameters, tags={**TAGS, **plan.tags})
     stack = _make(spec, stacks, on_progress, approve)
-    version = _configure(plan, stack, aws, clock, on_progress)
+    version = _configure(plan, stack, endpoint, aws, clock, on_progress)
     return Deployed(
         stack=plan.stack,
         region=aws.region,
@@ -200,6 +200,18 @@ def with_node_role(document: Mapping[str, Any], role: str) -> dict[str, Any]:
     return {**document, "pool": filled}
 
 
+def with_endpoint(document: Mapping[str, Any], vpc_endpoint: str) -> dict[str, Any]:
+    """A configuration document whose network rules take the stack's VPC endpoint unless they name others.
+
+    A first deployment makes the endpoint: whoever writes its document cannot know the id yet.
+    """
+    rules = document.get("rule")
+    if not isinstance(rules, list):
+        return dict(document)
+    filled = [{"vpce": [vpc_endpoint], **rule} if isinstance(rule, Mapping) else rule for rule in rules]
+    return {**document, "rule": filled}
+
+
 def _check(plan: EnrolmentPlan) -> None:
     known = templates.parameter_names(templates.read(templates.STACK))
     unknown = sorted(set(plan.parameters) - known | set(plan.parameters) & _OURS)
@@ -216,7 +228,8 @@ def _check(plan: EnrolmentPlan) -> None:
                 f"AllowedSourceCidrs: {error}", remedy="write address ranges such as 10.0.0.0/8"
             ) from error
     if plan.configuration is not None:
-        configuration.parse(with_node_role(plan.configuration, "the-role-of-the-stack"), version=1)
+        filled = with_endpoint(with_node_role(plan.configuration, "the-role-of-the-stack"), "vpce-00000000000000000")
+        configuration.parse(filled, version=1)
 
 
 def _endpoint(plan: EnrolmentPlan, stacks: Stacks, on_progress: Progress, approve: Approve) -> str:

@@ -1,0 +1,61 @@
+"""The bucket for zips: private, encrypted, versioned, and gone when nothing is left in it."""
+
+import pytest
+from tests.deploy.conftest import Account
+
+from moorings.deploy.artifacts import Artifacts
+from moorings.deploy.package import DEFAULT_PLATFORM, Package
+from moorings.errors import Misconfigured
+
+
+def _package(content: bytes) -> Package:
+    return Package(
+        name="enrolment", content=content, digest=f"{len(content):064x}", files=(), platform=DEFAULT_PLATFORM
+    )
+
+
+def test_a_bucket_is_made_once_private_encrypted_and_versioned(fresh_account: Account) -> None:
+    artifacts, s3 = Artifacts(fresh_account.aws), fresh_account.aws.client("s3")
+
+    assert (artifacts.ensure_bucket(), artifacts.ensure_bucket()) == (True, False)
+
+    assert fresh_account.aws.account in artifacts.bucket
+    blocked = s3.get_public_access_block(Bucket=artifacts.bucket)["PublicAccessBlockConfiguration"]
+    assert set(blocked.values()) == {True}
+    assert s3.get_bucket_versioning(Bucket=artifacts.bucket)["Status"] == "Enabled"
+    assert s3.get_bucket_encryption(Bucket=artifacts.bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+
+
+def test_the_same_zip_is_stored_once_under_its_digest(fresh_account: Account) -> None:
+    artifacts, s3 = Artifacts(fresh_account.aws), fresh_account.aws.client("s3")
+    artifacts.ensure_bucket()
+
+    key = artifacts.store(_package(b"one"), stack="a")
+    assert artifacts.store(_package(b"one"), stack="a") == key
+
+    assert key == f"a/enrolment-{3:064x}.zip"
+    assert len(s3.list_object_versions(Bucket=artifacts.bucket)["Versions"]) == 1
+
+
+def test_removing_one_stacks_zips_leaves_the_others_and_the_bucket_until_it_is_empty(fresh_account: Account) -> None:
+    artifacts = Artifacts(fresh_account.aws)
+    artifacts.ensure_bucket()
+    for content, stack in ((b"1", "a"), (b"22", "a"), (b"333", "ab")):
+        artifacts.store(_package(content), stack=stack)
+
+    assert artifacts.remove(stack="a") == 2
+    assert artifacts.remove_empty_bucket() is False
+    assert artifacts.remove(stack="ab") == 1
+    assert artifacts.remove_empty_bucket() is True
+    assert artifacts.remove(stack="ab") == 0
+
+
+def test_a_given_bucket_must_exist_and_is_never_deleted(fresh_account: Account) -> None:
+    with pytest.raises(Misconfigured, match="there is no bucket mine"):
+        Artifacts(fresh_account.aws, bucket="mine").ensure_bucket()
+    fresh_account.aws.client("s3").create_bucket(Bucket="mine")
+
+    given = Artifacts(fresh_account.aws, bucket="mine")
+
+    assert given.ensure_bucket() is False
+    assert given.remove_empty_bucket() is False

@@ -1,0 +1,80 @@
+"""The manifest says what the zip needs, no more and no less."""
+
+import re
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from moorings.deploy import manifest as manifests
+from moorings.deploy.imports import follow
+from moorings.deploy.manifest import Dependency, load, roots
+from moorings.errors import Misconfigured
+
+LOCK = Path(__file__).parents[2] / "requirements" / "local.txt"
+
+
+def test_the_modules_are_those_that_the_handlers_import() -> None:
+    """If this fails, run `python -m moorings.deploy.manifest enrolment` and review the difference."""
+    manifest = load("enrolment")
+
+    found = follow(manifest.entries, roots=roots(manifest))
+
+    assert sorted(found.modules) == list(manifest.modules)
+
+
+def test_whatever_is_imported_is_shipped_brought_by_the_runtime_or_left_out_for_a_reason() -> None:
+    manifest = load("enrolment")
+
+    found = follow(manifest.entries, roots=roots(manifest))
+
+    assert found.outside == manifest.runtime | set(manifest.absent)
+    assert all(manifest.absent.values())
+
+
+def test_our_own_modules_import_nothing_that_is_left_out() -> None:
+    manifest = load("enrolment")
+    ours = [module for module in manifest.modules if module.startswith("moorings")]
+
+    outside = follow(ours, roots={"moorings": manifests.SOURCES}).outside
+
+    assert outside <= manifest.runtime | {"aws_lambda_powertools"}
+
+
+def test_the_functions_hold_no_part_of_the_command_line() -> None:
+    modules = load("enrolment").modules
+
+    assert not [module for module in modules if module.startswith(("moorings.cli", "moorings.deploy"))]
+
+
+def test_dependencies_are_those_of_the_lock() -> None:
+    locked = dict(re.findall(r"^([A-Za-z0-9_.-]+)==(\S+)", LOCK.read_text(encoding="utf-8"), re.MULTILINE))
+    locked = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in locked.items()}
+
+    for dependency in load("enrolment").dependencies:
+        assert locked[re.sub(r"[-_.]+", "-", dependency.name).lower()] == dependency.version
+
+
+def _with(dependency: Dependency) -> Any:
+    return replace(load("enrolment"), dependencies=(dependency,))
+
+
+def test_another_version_of_a_dependency_is_refused() -> None:
+    with pytest.raises(Misconfigured, match=r"reviewed with jmespath==0\.0\.1, but") as refused:
+        roots(_with(Dependency(name="jmespath", version="0.0.1", packages=("jmespath",))))
+
+    assert refused.value.remedy == "pip install jmespath==0.0.1"
+
+
+def test_a_missing_dependency_is_refused() -> None:
+    with pytest.raises(Misconfigured, match="is not installed"):
+        roots(_with(Dependency(name="no-such-thing", version="1", packages=("no_such_thing",))))
+
+
+def test_native_code_is_refused() -> None:
+    version = metadata.version("MarkupSafe")
+
+    with pytest.raises(Misconfigured, match="holds native code"):
+        roots(_with(Dependency(name="MarkupSafe", version=version, packages=("markupsafe",))))

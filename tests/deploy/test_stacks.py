@@ -1,0 +1,205 @@
+"""Stacks: planned, made, watched, explained, removed. Small templates on the emulated CloudFormation."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from tests.deploy.conftest import Account, WaitingClock
+
+from moorings.deploy.stacks import DEADLINE, OnEvent, Stack, StackEvent, Stacks, StackSpec, silent
+from moorings.errors import Busy, CloudFault, Conflict, Misconfigured
+
+TEMPLATE = """
+Parameters:
+  Days: {Type: Number, Default: 7}
+  Name: {Type: String, Default: ''}
+Conditions:
+  Named: !Not [!Equals [!Ref Name, '']]
+Resources:
+  Log:
+    Type: AWS::Logs::LogGroup
+    Properties:
+      LogGroupName: !If [Named, !Ref Name, !Ref AWS::NoValue]
+      RetentionInDays: !Ref Days
+Outputs:
+  Group: {Value: !Ref Log}
+"""
+
+
+class Mine:
+    """The one stack that a test plays with."""
+
+    def __init__(self, name: str, stacks: Stacks) -> None:
+        self.name = name
+        self.stacks = stacks
+
+    def spec(self, **parameters: str) -> StackSpec:
+        return StackSpec(name=self.name, template=TEMPLATE, parameters=parameters, tags={"application": "test"})
+
+    def deploy(self, on_event: OnEvent = silent, **parameters: str) -> Stack:
+        return self.stacks.deploy(self.spec(**parameters), on_event=on_event)
+
+
+@pytest.fixture
+def mine(account: Account, clock: WaitingClock, name: str) -> Mine:
+    return Mine(name, Stacks(account.aws, clock=clock))
+
+
+def test_a_new_stack_is_made_and_every_event_is_told_in_order(mine: Mine) -> None:
+    seen: list[StackEvent] = []
+
+    stack = mine.deploy(seen.append)
+
+    assert stack.status == "CREATE_COMPLETE"
+    assert stack.outputs["Group"].startswith(f"{mine.name}-Log-")
+    assert [event.status for event in seen if event.resource == "Log"][-1] == "CREATE_COMPLETE"
+    assert (seen[-1].resource, seen[-1].status) == (mine.name, "CREATE_COMPLETE")
+    assert len({event.id for event in seen}) == len(seen)
+
+
+def test_a_plan_changes_nothing_until_it_is_carried_out(mine: Mine) -> None:
+    planned = mine.stacks.plan(mine.spec())
+
+    assert mine.stacks.find(mine.name) is None
+    assert [(change.action, change.resource) for change in planned.changes] == [("Add", "Log")]
+
+    mine.stacks.drop(planned)
+    assert mine.deploy().status == "CREATE_COMPLETE"
+
+
+def test_an_update_tells_its_own_events_only_and_keeps_parameters_that_are_not_given(mine: Mine) -> None:
+    mine.deploy(Days="30")
+    seen: list[StackEvent] = []
+
+    stack = mine.deploy(seen.append, Name=mine.name)
+
+    assert stack.parameters == {"Days": "30", "Name": mine.name}
+    assert "CREATE_COMPLETE" not in {event.status for event in seen if event.resource == mine.name}
+
+
+def test_an_unchanged_stack_is_left_alone(mine: Mine) -> None:
+    before = mine.deploy()
+
+    planned = mine.stacks.plan(mine.spec())
+
+    assert planned.changes == ()
+    assert mine.stacks.execute(planned) == before
+
+
+def test_a_failed_creation_names_the_resource_and_the_next_one_starts_afresh(account: Account, mine: Mine) -> None:
+    account.aws.client("logs").create_log_group(logGroupName=f"{mine.name}-taken")
+
+    with pytest.raises(CloudFault, match=r"ended as ROLLBACK_COMPLETE: Log \(AWS::Logs::LogGroup\) failed"):
+        mine.deploy(Name=f"{mine.name}-taken")
+
+    assert mine.deploy(Name=f"{mine.name}-free").status == "CREATE_COMPLETE"
+
+
+def test_a_failed_update_is_rolled_back_and_explained(account: Account, mine: Mine) -> None:
+    mine.deploy(Name=f"{mine.name}-a")
+    account.aws.client("logs").create_log_group(logGroupName=f"{mine.name}-taken")
+
+    with pytest.raises(CloudFault, match="UPDATE_ROLLBACK_COMPLETE") as failed:
+        mine.deploy(Name=f"{mine.name}-taken")
+
+    assert "already exists" in failed.value.message
+    assert failed.value.remedy
+    assert mine.deploy(Name=f"{mine.name}-b").parameters["Name"] == f"{mine.name}-b"
+
+
+def test_a_refused_parameter_is_the_operators_business(mine: Mine) -> None:
+    with pytest.raises(Misconfigured, match="Days"):
+        mine.deploy(Days="many")
+
+
+def test_a_deleted_stack_is_gone_and_deleting_it_again_is_fine(mine: Mine) -> None:
+    mine.deploy()
+    seen: list[StackEvent] = []
+
+    assert mine.stacks.delete(mine.name, on_event=seen.append) is True
+    assert mine.stacks.delete(mine.name) is False
+    assert mine.stacks.find(mine.name) is None
+    assert "DELETE_COMPLETE" in {event.status for event in seen}
+
+
+def test_a_template_that_no_request_can_carry_is_refused_before_any_call(clock: WaitingClock) -> None:
+    with pytest.raises(Misconfigured, match="exceeds 51,200 bytes"):
+        Stacks(_Scripted([]), clock=clock).plan(StackSpec(name="one", template="x" * 51_201))
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [("UPDATE_IN_PROGRESS", Busy), ("DELETE_FAILED", Conflict), ("UPDATE_ROLLBACK_FAILED", Conflict)],
+)
+def test_a_stack_that_cannot_be_changed_now_says_what_to_do(
+    status: str, error: type[Exception], clock: WaitingClock
+) -> None:
+    with pytest.raises(error, match="stack one") as refused:
+        Stacks(_Scripted([status]), clock=clock).plan(StackSpec(name="one", template="x"))
+
+    assert refused.value.remedy  # type: ignore[attr-defined]
+
+
+def test_waiting_is_patient_and_ends_at_the_deadline(clock: WaitingClock) -> None:
+    stuck = _Scripted(["DELETE_IN_PROGRESS"])
+
+    with pytest.raises(CloudFault, match="has not settled"):
+        Stacks(stuck, clock=clock).delete("one")
+
+    assert sum(clock.waited, timedelta(0)) >= DEADLINE
+    assert clock.waited[0] < clock.waited[-1] <= timedelta(seconds=5)
+
+
+def test_an_interrupted_deletion_is_explained_by_what_could_not_go(clock: WaitingClock) -> None:
+    failing = _Scripted(
+        ["CREATE_COMPLETE", "DELETE_IN_PROGRESS", "DELETE_FAILED"],
+        events=[("Ledger", "DELETE_FAILED", "it is currently protected by deletion protection")],
+    )
+
+    with pytest.raises(CloudFault, match="Ledger") as failed:
+        Stacks(failing, clock=clock).delete("one")
+
+    assert "DeletionProtection=no" in failed.value.remedy
+
+
+class _Scripted:
+    """A CloudFormation whose stack goes through the given statuses, one at each look, and stays at the last."""
+
+    def __init__(self, statuses: list[str], events: list[tuple[str, str, str]] | None = None) -> None:
+        self._statuses = list(statuses)
+        self._events = events or []
+        self._deleting = False
+
+    def client(self, _service: str) -> "_Scripted":
+        return self
+
+    def describe_stacks(self, StackName: str) -> dict[str, Any]:
+        if not self._statuses:
+            missing = {"Error": {"Code": "ValidationError", "Message": f"Stack with id {StackName} does not exist"}}
+            raise ClientError(missing, "DescribeStacks")
+        status = self._statuses.pop(0) if len(self._statuses) > 1 else self._statuses[0]
+        return {"Stacks": [{"StackName": "one", "StackId": "arn:one", "StackStatus": status}]}
+
+    def delete_stack(self, StackName: str) -> None:
+        self._deleting = True
+
+    def get_paginator(self, _name: str) -> "_Scripted":
+        return self
+
+    def paginate(self, StackName: str) -> list[dict[str, Any]]:
+        if not self._deleting:
+            return [{"StackEvents": []}]
+        at = datetime(2026, 1, 1, tzinfo=UTC)
+        return [
+            {
+                "StackEvents": [
+                    {
+                        "EventId": name, "Timestamp": at, "StackName": "one", "LogicalResourceId": name,
+                        "ResourceType": "AWS::DynamoDB::Table", "ResourceStatus": status,
+                        "ResourceStatusReason": reason,
+                    }
+                    for name, status, reason in self._events
+                ]
+            }
+        ]  # fmt: skip
