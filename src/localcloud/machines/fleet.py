@@ -98,8 +98,8 @@ class Machines:
             return list(self._machines.values())
 
     def destroy(self, machine: Machine) -> None:
-        """Switch a machine off and delete its disk. Safe to repeat."""
-        machine.power_off()
+        """Cut a machine's power and delete its disk. Safe to repeat."""
+        machine.cut_power()
         with self._lock:
             self._machines.pop(machine.name, None)
         disk.remove(machine.directory)
@@ -181,7 +181,7 @@ class Machines:
             instance_id=(machine.directory / "instance-id").read_text(),
             directory=str(machine.directory),
             addresses=(spec.ip, *self._services.addresses),
-            listeners=self._services.listeners,
+            listeners=self._services.listeners(spec),
             user_namespace=self.user_namespaces,
             overlays=disk.overlays(),
             own=disk.OWN,
@@ -193,6 +193,6 @@ class Machines:
     def _write_names(self, machine: Machine) -> None:
         spec = machine.spec
         lines = ["127.0.0.1 localhost", f"{spec.ip} {spec.name}.{spec.cloud}.internal {spec.name}"]
-        lines += [f"{address} {name}" for address, name in host_names(self._world)]
+        lines += [f"{address} {name}" for address, name in host_names(self._world, spec.vpce_id)]
         # In place: a running machine has this very file mounted.
         (machine.directory / "hosts").write_text("".join(f"{line}\n" for line in lines))

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import selectors
+import signal
 import socket
 import subprocess
 import threading
@@ -13,7 +14,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from localcloud.errors import CannotRun
+from localcloud.errors import CannotRun, LocalCloudError
 from localcloud.machines.inside import messages
 from localcloud.machines.spec import MachineSpec
 from localcloud.machines.standard_files import StandardFiles
@@ -136,13 +137,20 @@ class Machine:
         raise TimeoutError(f"machine {self.name} has not booted within {timeout:g} s: {self._last_words()}")
 
     def power_off(self) -> None:
-        """End all its processes and wait until they are gone; the disk stays. Safe to repeat."""
+        """Shut it down: its processes get a moment to end. Returns once all are gone; the disk stays."""
+        self._go_off(lambda control: messages.send(control, {"do": "power-off"}))
+
+    def cut_power(self) -> None:
+        """Stop it dead, as a pulled plug does; the disk stays as it is. Safe to repeat."""
+        self._go_off(lambda _control: signal.pidfd_send_signal(self._pidfd, signal.SIGKILL))
+
+    def _go_off(self, how: Callable[[socket.socket], None]) -> None:
         with self._changed:
             self._off = True
-            control, thread = self._control, self._thread
-        if control is not None:
-            with contextlib.suppress(OSError):  # it is going down already
-                messages.send(control, {"do": "power-off"})
+            thread = self._thread
+            if self._control is not None:
+                with contextlib.suppress(OSError):  # it is going down already
+                    how(self._control)
         if thread is not None and thread is not threading.current_thread():
             thread.join(DEATH_SECONDS)
 
@@ -184,7 +192,7 @@ class Machine:
                 self._switch_on(theirs)
                 close = self._receive_sockets(control)
                 failure = self._listen(control, turn)
-            except (CannotRun, OSError) as error:
+            except (LocalCloudError, OSError) as error:
                 failure = str(error)
             finally:
                 with self._changed:

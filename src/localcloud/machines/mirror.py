@@ -1,19 +1,24 @@
 """The package source: serves the catalogue of packages to machines, as the publisher's storage would."""
 
+import re
 from collections.abc import Mapping
 
 from localcloud.wire import Headers, Request, Response
 
+# The publisher keeps a bucket a Region, all with the same content.
+_PATH = re.compile(r"/amazon-ssm-[a-z0-9-]+/latest/(?P<name>[A-Za-z0-9_./-]+)")
+
 
 class Mirror:
-    """GET and HEAD of known paths; everything else is refused as the storage service refuses it."""
+    """GET and HEAD of the catalogue in any Region's bucket; everything else is refused as the storage service does."""
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
         self._files = files
 
     def answer(self, request: Request) -> Response:
         """One request, answered."""
-        content = self._files.get(request.path)
+        asked = _PATH.fullmatch(request.path)
+        content = self._files.get(asked["name"]) if asked else None
         if request.method not in {"GET", "HEAD"}:
             return _refusal(405, "MethodNotAllowed", "The specified method is not allowed against this resource.")
         if content is None:

@@ -83,13 +83,12 @@ def rpm(arch: Arch, key: SigningKey) -> bytes:
     return zipped(tar([Entry(path=name, content=content) for name, content in [*parts, ("signature", signature)]]))
 
 
-def catalogue(region: str, key: SigningKey) -> dict[str, bytes]:
-    """Every file of the package source by its path, with a detached signature beside each."""
-    base = f"/amazon-ssm-{region}/latest"
+def catalogue(key: SigningKey) -> dict[str, bytes]:
+    """Every file of the package source by its path below `latest/`, with a detached signature beside each."""
     architectures: tuple[Arch, ...] = ("amd64", "arm64")
     files: dict[str, bytes] = {}
     for arch in architectures:
-        files[f"{base}/debian_{arch}/{AGENT_NAME}.deb"] = deb(arch)
-        files[f"{base}/linux_{arch}/{AGENT_NAME}.rpm"] = rpm(arch, key)
+        files[f"debian_{arch}/{AGENT_NAME}.deb"] = deb(arch)
+        files[f"linux_{arch}/{AGENT_NAME}.rpm"] = rpm(arch, key)
     signatures = {f"{path}.sig": key.sign(content) for path, content in files.items()}
-    return {**files, **signatures, f"{base}/VERSION": AGENT_VERSION.encode()}
+    return {**files, **signatures, "VERSION": AGENT_VERSION.encode()}

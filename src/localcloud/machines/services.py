@@ -9,9 +9,14 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from localcloud.aws.apigateway.apis import Apis
+from localcloud.aws.apigateway.front import PrivateApis
+from localcloud.aws.apigateway.network import endpoint
+from localcloud.errors import ServiceError
 from localcloud.machines.mirror import Mirror
 from localcloud.machines.openpgp import SigningKey
 from localcloud.machines.packages import catalogue
+from localcloud.machines.spec import MachineSpec
 from localcloud.server import Listener, started_server
 from localcloud.wire import Request, Response
 
@@ -21,7 +26,8 @@ if TYPE_CHECKING:
 
 AWS_ADDRESS = "198.18.0.10"
 PACKAGES_ADDRESS = "198.18.0.11"
-API_ADDRESS = "198.18.0.12"
+ENDPOINT_ADDRESS = "198.18.0.12"
+PUBLIC_ADDRESS = "198.18.0.13"
 HTTPS = 443
 AGENT_SERVICES = ("ssm", "ec2messages", "ssmmessages")
 
@@ -31,7 +37,7 @@ class PackageSource:
 
     def __init__(self, world: "World") -> None:
         self._key = SigningKey(world.state_dir / "gpg")
-        self._mirror = Mirror(catalogue(world.region, self._key))
+        self._mirror = Mirror(catalogue(self._key))
         self._key.close()
 
     @property
@@ -51,42 +57,80 @@ class ServiceListeners:
         self._lock = threading.Lock()
         self._source: PackageSource | None = None
 
-    addresses = (AWS_ADDRESS, PACKAGES_ADDRESS, API_ADDRESS)
-    listeners = (("aws", AWS_ADDRESS, HTTPS), ("packages", PACKAGES_ADDRESS, HTTPS), ("api", API_ADDRESS, HTTPS))
+    addresses = (AWS_ADDRESS, PACKAGES_ADDRESS, ENDPOINT_ADDRESS, PUBLIC_ADDRESS)
+
+    def listeners(self, spec: MachineSpec) -> tuple[tuple[str, str, int], ...]:
+        """What a machine opens: (purpose, address, port)."""
+        found = [("aws", AWS_ADDRESS), ("packages", PACKAGES_ADDRESS), ("public", PUBLIC_ADDRESS)]
+        if spec.vpce_id:
+            found.append(("endpoint", ENDPOINT_ADDRESS))
+        return tuple((purpose, address, HTTPS) for purpose, address in found)
 
     @property
     def source(self) -> PackageSource:
-        """The package source; the first look makes key and packages (about a second)."""
+        """The package source; the first look makes key and packages."""
         with self._lock:
             if self._source is None:
                 self._source = PackageSource(self._world)
             return self._source
 
     def serve(self, machine: "Machine", sockets: dict[str, socket.socket]) -> Callable[[], None]:
-        """Serve one machine's sockets until the returned function is called."""
+        """Serve one machine's sockets until the returned function is called.
+
+        ServiceError if the machine's VPC endpoint does not exist.
+        """
         world, server = self._world, self._world.part(started_server)
-        region = world.region
-        agent_tls = world.authority.context_for(f"{name}.{region}.amazonaws.com" for name in AGENT_SERVICES)
-        source_tls = world.authority.context_for([f"s3.{region}.amazonaws.com"])
+        apis, tls = world.part(PrivateApis), world.authority.context_for
         opened: list[Listener] = [
-            server.serve_calls(world.endpoint.dispatch, sockets["aws"], agent_tls),
-            server.serve_calls(self._from_source, sockets["packages"], source_tls),
+            server.serve_calls(world.endpoint.dispatch, sockets["aws"], tls(name for _, name in _agent_names(world))),
+            server.serve_calls(self._from_source, sockets["packages"], tls(name for _, name in _source_names(world))),
+            server.serve_calls(apis.answer_public, sockets["public"], tls(_api_wildcards(world))),
         ]
-        # The VPC sees the machine's address; what comes without an endpoint comes from the internet.
 
         def close() -> None:
             for listener in opened:
                 listener.close()
 
+        if machine.spec.vpce_id:
+            try:
+                opened.append(apis.adopt(sockets["endpoint"], machine.spec.vpce_id, machine.spec.ip))
+            except ServiceError:
+                close()
+                raise
         return close
 
     def _from_source(self, request: Request) -> Response:
         return self.source.mirror.answer(request)
 
 
-def host_names(world: "World") -> list[tuple[str, str]]:
-    """What resolves inside a machine: (address, name)."""
-    region = world.region
-    names = [(AWS_ADDRESS, f"{name}.{region}.amazonaws.com") for name in AGENT_SERVICES]
-    names.append((PACKAGES_ADDRESS, f"s3.{region}.amazonaws.com"))
+def host_names(world: "World", vpce_id: str) -> list[tuple[str, str]]:
+    """What resolves inside a machine: (address, name).
+
+    Through a VPC endpoint only its own Region's APIs are reached; all others by their public address.
+    """
+    apis = world.part(Apis)
+    private = endpoint(world, vpce_id, {world.region, *apis.regions()}).region if vpce_id else ""
+    names = _agent_names(world) + _source_names(world)
+    for region in sorted(apis.regions()):
+        address = ENDPOINT_ADDRESS if region == private else PUBLIC_ADDRESS
+        for api in apis.of_region(region):
+            names.append((address, f"{api.id}.execute-api.{region}.amazonaws.com"))
+            if region == private:
+                names.append((address, f"{api.id}-{vpce_id}.execute-api.{region}.amazonaws.com"))
     return names
+
+
+def _regions(world: "World") -> list[str]:
+    return sorted({world.region, *world.part(Apis).regions()})
+
+
+def _agent_names(world: "World") -> list[tuple[str, str]]:
+    return [(AWS_ADDRESS, f"{name}.{region}.amazonaws.com") for region in _regions(world) for name in AGENT_SERVICES]
+
+
+def _source_names(world: "World") -> list[tuple[str, str]]:
+    return [(PACKAGES_ADDRESS, f"s3.{region}.amazonaws.com") for region in _regions(world)]
+
+
+def _api_wildcards(world: "World") -> list[str]:
+    return [f"*.execute-api.{region}.amazonaws.com" for region in _regions(world)]

@@ -24,7 +24,7 @@ class Zygote:
         # A clean environment: what machines run must not see the operator's proxies or credentials.
         environment = {
             "PATH": os.environ.get("PATH", os.defpath),
-            "PYTHONPATH": sources,
+            "PYTHONPATH": os.pathsep.join(filter(None, (sources, os.environ.get("PYTHONPATH", "")))),
             "PYTHONDONTWRITEBYTECODE": "1",
             "LANG": "C.UTF-8",
             "MALLOC_ARENA_MAX": "1",

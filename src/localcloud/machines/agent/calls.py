@@ -62,6 +62,7 @@ class Services:
         self._pause = pause
         self._now = now
         self._channels: dict[str, Channel] = {}
+        self._closed = False
 
     def register(self, *, activation_id: str, code: str, fingerprint: str, public_key: str) -> str:
         """RegisterManagedInstance, unsigned; the new node's id."""
@@ -134,9 +135,10 @@ class Services:
             channel.close()
 
     def close(self) -> None:
-        """Drop every connection, also under calls that wait."""
+        """Drop every connection for good, also under calls that wait."""
+        self._closed = True
         for channel in list(self._channels.values()):
-            channel.close()
+            channel.end()
 
     # -- one JSON call
 
@@ -151,6 +153,8 @@ class Services:
                 if not _worth_repeating(error):
                     raise
                 failure = error
+            if self._closed:
+                break
             if high:
                 self._pause(random.uniform(low, high))  # noqa: S311 - spreads retries, guards nothing
         assert failure is not None

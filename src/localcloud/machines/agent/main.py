@@ -1,18 +1,11 @@
 """`amazon-ssm-agent`: its flags, usage and exit codes."""
 
-import base64
-import email.parser
-import encodings.idna
-import http.client
 import os
 import signal
-import socket
-import ssl
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 from localcloud.machines.agent import registration
@@ -20,7 +13,6 @@ from localcloud.machines.agent.calls import Services
 from localcloud.machines.agent.console import Console
 from localcloud.machines.agent.daemon import Daemon
 from localcloud.machines.agent.places import AGENT_VERSION, Configuration, Places
-from localcloud.machines.agent.signing import NodeKey
 from localcloud.machines.agent.vault import Vault
 from localcloud.machines.agent.wire import trust
 
@@ -69,16 +61,6 @@ def main(arguments: Sequence[str], *, time_scale: float = 1.0, places: Places | 
         return _set_threshold(agent, flags)
     sys.stderr.write(USAGE)
     return 1
-
-
-def warm_up() -> None:
-    """Do once what every agent will do, so that its parts are loaded and shared before the first fork."""
-    NodeKey.generate().sign("", "warm")
-    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    datetime.strptime("2026-01-01", "%Y-%m-%d").replace(tzinfo=UTC)
-    base64.b64encode(encodings.idna.ToASCII("warm"))
-    email.parser.Parser(_class=http.client.HTTPMessage).parsestr("Content-Type: application/json\r\n\r\n")
-    socket.getaddrinfo("localhost", 443, socket.AF_INET)
 
 
 def _register(agent: registration.Agent, configuration: Configuration, flags: Flags) -> int:

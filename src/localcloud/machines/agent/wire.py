@@ -38,6 +38,7 @@ class Channel:
         self._tls = tls
         self._timeout = timeout
         self._connection: http.client.HTTPConnection | None = None
+        self._ended = False
 
     def exchange(self, method: str, path: str, headers: HeaderList, body: bytes) -> Answer:
         """Send one request and read its answer; OSError or HTTPException if there is none."""
@@ -46,12 +47,17 @@ class Channel:
             return self._exchange(method, path, headers, body)
         except (ConnectionError, http.client.RemoteDisconnected):
             self.close()
-            if not kept:
+            if not kept or self._ended:
                 raise
         return self._exchange(method, path, headers, body)
 
+    def end(self) -> None:
+        """Drop the connection for good; a call that waits on it in another thread fails."""
+        self._ended = True
+        self.close()
+
     def close(self) -> None:
-        """Drop the connection; a call that waits on it in another thread fails."""
+        """Drop the connection; the next call opens another."""
         connection, self._connection = self._connection, None
         if connection is None:
             return
@@ -61,6 +67,8 @@ class Channel:
         connection.close()
 
     def _exchange(self, method: str, path: str, headers: HeaderList, body: bytes) -> Answer:
+        if self._ended:
+            raise ConnectionError("the agent is stopping")
         connection = self._connection or self._open()
         self._connection = connection
         try:

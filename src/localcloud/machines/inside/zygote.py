@@ -14,9 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from localcloud.machines.agent import main as agent
+from localcloud.machines.agent.rehearsal import rehearse
 from localcloud.machines.inside import init, messages, namespaces, syscalls
 from localcloud.machines.inside.configuration import Boot
+
+# For each size of small objects; more than start-up leaves free.
+FILL_BYTES = 128 * 1024
+_keep: list[bytes] = []
 
 
 def serve(requests: socket.socket) -> None:
@@ -24,9 +28,10 @@ def serve(requests: socket.socket) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the children here
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the local cloud's business
     syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
-    agent.warm_up()
-    # Objects that the collector never visits stay shared between all forks.
+    rehearse()
     gc.collect()
+    _keep.extend(_fill_holes())
+    # Objects that the collector never visits stay shared between all forks.
     gc.disable()
     gc.freeze()
     while (received := messages.receive(requests)) is not None:
@@ -35,6 +40,12 @@ def serve(requests: socket.socket) -> None:
         _fork(work, message, files, requests)
         for descriptor in files:
             os.close(descriptor)
+
+
+def _fill_holes() -> list[bytes]:
+    """Occupy what start-up has freed: else each fork would put its few objects into holes of pages that all share."""
+    overhead = sys.getsizeof(b"")
+    return [bytes(size - overhead) for size in range(48, 513, 16) for _ in range(FILL_BYTES // size)]
 
 
 def _fork(
