@@ -4,7 +4,7 @@ import concurrent.futures
 import secrets
 import uuid
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from localcloud.aws.apigateway import proxy, routing
 from localcloud.aws.apigateway.apis import Apis
@@ -15,6 +15,7 @@ from localcloud.aws.apigateway.proxy import Arrival
 from localcloud.aws.apigateway.responses import Refusal, Refused, render
 from localcloud.aws.apigateway.routing import Found
 from localcloud.aws.apigateway.throttle import Buckets
+from localcloud.aws.functions.model import Invocation
 from localcloud.aws.functions.service import Functions
 from localcloud.aws.iam.policy import Context, Decision, evaluate_endpoint_policy, evaluate_resource_policy
 from localcloud.clock import monotonic
@@ -53,13 +54,23 @@ class _Progress:
     integration_seconds: float | None = None
 
 
+class Invoker(Protocol):
+    """What the gateway needs of Lambda."""
+
+    def invoke(self, name_or_arn: str, payload: bytes) -> Invocation:
+        """Run a function and wait for it; raises ServiceError if Lambda refuses."""
+
+    def may_invoke(self, function: str, service_principal: str, source_arn: str) -> bool:
+        """Whether the function's resource policy lets the service invoke it."""
+
+
 class Gateway:
     """Serves the deployed REST APIs of a world. Threads may share it."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
         self._apis = world.part(Apis)
-        self._functions = world.part(Functions)
+        self.functions: Invoker = world.part(Functions)  # assign another one to stand in for Lambda
         self._buckets = Buckets()
         self._journal = Journal(world)
         self._pool = concurrent.futures.ThreadPoolExecutor(max_workers=INVOKERS, thread_name_prefix="apigateway")
@@ -178,9 +189,9 @@ class Gateway:
         )
         began = monotonic()
         try:
-            if not self._functions.may_invoke(integration.function, "apigateway.amazonaws.com", source):
+            if not self.functions.may_invoke(integration.function, "apigateway.amazonaws.com", source):
                 raise Refused(_misconfigured("Invalid permissions on Lambda function"))
-            work = self._pool.submit(self._functions.invoke, integration.function, event)
+            work = self._pool.submit(self.functions.invoke, integration.function, event)
             result = work.result(timeout=integration.timeout / 1000)
         except concurrent.futures.TimeoutError:
             progress.integration_seconds = monotonic() - began

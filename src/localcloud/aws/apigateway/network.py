@@ -1,7 +1,6 @@
 """VPC endpoints for execute-api as the front sees them: which they are, what their policy says, whom they let in."""
 
 import ipaddress
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +53,8 @@ def _allowed(backend: Any, found: Any) -> tuple[str, ...]:
         group = backend.get_security_group_from_id(group_id)
         for rule in group.ingress_rules if group else []:
             if _covers(rule):
-                blocks += [_block(one) for one in rule.ip_ranges]
+                # Rules that name a security group let nobody in: simulated servers belong to none.
+                blocks.append(rule.ip_range.get("CidrIp", ""))
     return tuple(block for block in blocks if block)
 
 
@@ -69,7 +69,3 @@ def _covers(rule: Any) -> bool:
     if str(rule.ip_protocol) not in {"tcp", "6"}:
         return False
     return int(rule.from_port) <= HTTPS <= int(rule.to_port)
-
-
-def _block(entry: Mapping[str, str] | str) -> str:
-    return entry if isinstance(entry, str) else entry.get("CidrIp", "")

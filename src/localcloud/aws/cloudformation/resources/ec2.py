@@ -7,6 +7,7 @@ from typing import Any
 from localcloud.aws.cloudformation.model import Made
 from localcloud.aws.cloudformation.shapes import BOOLEAN, DOCUMENT, INTEGER, TAGS, TEXT, ListOf, Shape, Struct
 from localcloud.aws.cloudformation.types import Failed, Place, ResourceType, picked
+from localcloud.aws.iam.documents import PolicyKind, parse
 
 Properties = Mapping[str, Any]
 
@@ -240,7 +241,7 @@ class VpcEndpoint(ResourceType):
             raise Failed(f"Unsupported value {properties.get('VpcEndpointType', 'Gateway')} of VpcEndpointType")
         arguments = {key: value for key, value in properties.items() if key not in {"PolicyDocument", "Tags"}}
         if "PolicyDocument" in properties:
-            arguments["PolicyDocument"] = json.dumps(properties["PolicyDocument"])
+            arguments["PolicyDocument"] = _policy(properties)
         made = place.client("ec2").create_vpc_endpoint(
             **arguments, **_tag_specification(place, "vpc-endpoint", properties)
         )["VpcEndpoint"]
@@ -259,7 +260,7 @@ class VpcEndpoint(ResourceType):
         if old.get("PolicyDocument") != new.get("PolicyDocument"):
             if "PolicyDocument" not in new:
                 raise Failed(f"Unsupported update of property: PolicyDocument of {self.name} (removed)")
-            changed["PolicyDocument"] = json.dumps(new["PolicyDocument"])
+            changed["PolicyDocument"] = _policy(new)
         for key, add, remove in (
             ("SubnetIds", "AddSubnetIds", "RemoveSubnetIds"),
             ("SecurityGroupIds", "AddSecurityGroupIds", "RemoveSecurityGroupIds"),
@@ -277,6 +278,13 @@ class VpcEndpoint(ResourceType):
     def delete(self, place: Place, made: Made, properties: Properties) -> None:
         client = place.client("ec2")
         client.delete_vpc_endpoints(VpcEndpointIds=[made.id])
+
+
+def _policy(properties: Properties) -> str:
+    # moto keeps any text; the service checks the grammar first.
+    text = json.dumps(properties["PolicyDocument"])
+    parse(text, name="PolicyDocument", kind=PolicyKind.RESOURCE)
+    return text
 
 
 TYPES: tuple[ResourceType, ...] = (
