@@ -188,3 +188,34 @@ def test_conditional_writes_of_many_threads_are_serialised() -> None:
 def _get(url: str) -> bytes:
     with urlopen(url, timeout=20) as answer:
         return bytes(answer.read())
+
+
+def test_a_long_poll_ends_with_the_cloud() -> None:
+    """Who waits watches `world.stopping`; the connection is cut at once."""
+    waiting, ended = threading.Event(), threading.Event()
+    cloud = LocalCloud().start()
+    world = cloud.world
+
+    def poll(_: Request) -> Response:
+        waiting.set()
+        if world.stopping.wait(30):
+            ended.set()
+        return Response(status=200)
+
+    url = f"http://127.0.0.1:{cloud.server.serve_calls(poll, loopback_socket()).port}/"
+    with ThreadPoolExecutor(1) as client:
+        answer = client.submit(_get, url)
+        assert waiting.wait(10)
+        cloud.stop()
+
+        assert ended.is_set()
+        with pytest.raises(OSError):
+            answer.result()
+
+
+def test_nothing_new_begins_in_a_cloud_that_has_stopped() -> None:
+    with LocalCloud(in_process=True) as cloud:
+        world = cloud.world
+
+    with pytest.raises(RuntimeError, match="stopped"):
+        world.part(dict)  # type: ignore[arg-type]
