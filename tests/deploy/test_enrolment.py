@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from tests.deploy.conftest import Account, WaitingClock
+from tests.deploy.conftest import Account, WaitingClock, new_account
 
+from localcloud.cloud import LocalCloud
 from moorings.deploy.enrolment import (
     Deployed,
     EnrolmentPlan,
@@ -257,11 +258,25 @@ def test_removal_leaves_nothing_of_the_stack_and_everything_of_the_other(fresh_a
 
     removed = _remove(account, "one")
 
-    assert removed.stacks == ("one", "one-endpoint")
+    # The other is reached through the first one's endpoint, which therefore stays until the end.
+    assert removed.stacks == ("one",)
     assert (removed.activations, removed.codes, removed.bucket) == (1, 1, False)
     assert any("KMS key" in sentence for sentence in removed.kept)
+    assert any("one-endpoint stays, because one-more" in sentence for sentence in removed.kept)
     assert _remove(account, "one-more").bucket is True
+    assert _remove(account, "one").stacks == ("one-endpoint",)
     assert _left(account) == {}
+
+
+def test_another_region_takes_the_same_templates() -> None:
+    with LocalCloud(in_process=True, region="eu-central-1") as cloud:
+        account = new_account(cloud)
+
+        deployed = _deploy(account, _plan("one", endpoint=_new_endpoint(account)))
+
+        assert ".execute-api.eu-central-1.amazonaws.com/" in deployed.api_url
+        assert ":eu-central-1:" in deployed.outputs["KmsKeyArn"]
+        assert _remove(account, "one").stacks == ("one", "one-endpoint")
 
 
 def test_an_interrupted_removal_is_finished_by_the_next(account: Account, name: str) -> None:

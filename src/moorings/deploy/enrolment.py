@@ -23,6 +23,9 @@ from moorings.errors import Misconfigured, Refused
 DEFAULT_STACK = "moorings-enrolment"
 # Parameters of the stack that the plan has fields for, or that follow from the zip.
 _OURS = frozenset({"VpcEndpointForApiGateway", "AllowNetworkProof", "ArtifactBucket", "ArtifactKey", "Architecture"})
+# Stands for an endpoint that is yet to be made, where a document or a plan is only looked at.
+UNKNOWN_ENDPOINT = "vpce-00000000000000000"
+UNKNOWN_ROLE = "the-role-of-the-stack"
 TAGS: Mapping[str, str] = {"application": "moorings"}
 
 
@@ -131,16 +134,9 @@ def deploy(
     key = artifacts.store(package, stack=plan.stack)
     stacks = Stacks(aws, clock=clock)
     endpoint = _endpoint(plan, stacks, on_progress, approve)
-    parameters = {
-        **_parameters(plan, endpoint, aws),
-        "ArtifactBucket": artifacts.bucket,
-        "ArtifactKey": key,
-        "Architecture": platform.machine,
-    }
-    template = templates.with_deployment(templates.read(templates.STACK), parameters)
-    spec = StackSpec(name=plan.stack, template=template, parameters=parameters, tags={**TAGS, **plan.tags})
+    spec = _stack_spec(plan, endpoint, aws, bucket=artifacts.bucket, key=key, platform=platform)
     stack = _make(spec, stacks, on_progress, approve)
-    version = _configure(plan, stack, endpoint, aws, clock, on_progress)
+    version = _configure(plan, stack, aws, clock, on_progress)
     return Deployed(
         stack=plan.stack,
         region=aws.region,
@@ -152,6 +148,38 @@ def deploy(
         configuration_version=version,
         outputs=stack.outputs,
     )
+
+
+def preview(
+    plan: EnrolmentPlan,
+    *,
+    aws: Aws,
+    clock: Clock,
+    platform: FunctionPlatform = DEFAULT_PLATFORM,
+    on_progress: Progress = quiet,
+) -> tuple[ChangeSet, ...]:
+    """What `deploy` would change, after the same checks; nothing is uploaded, and the plans are dropped again.
+
+    CloudFormation may show a stack that it only planned for a moment, as REVIEW_IN_PROGRESS.
+    """
+    _check(plan)
+    stacks, bucket = Stacks(aws, clock=clock), Artifacts(aws, bucket=plan.artifact_bucket).bucket
+    on_progress(Step("packaging the functions"))
+    key = f"{plan.stack}/{build('enrolment', platform=platform).file_name}"
+    specs = [_endpoint_spec(plan, plan.endpoint)] if isinstance(plan.endpoint, NewEndpoint) else []
+    if isinstance(plan.endpoint, ExistingEndpoint):
+        endpoint = plan.endpoint.id
+    else:
+        made = stacks.find(endpoint_stack(plan.stack))
+        endpoint = made.outputs["VpcEndpoint"] if made else UNKNOWN_ENDPOINT
+    specs.append(_stack_spec(plan, endpoint, aws, bucket=bucket, key=key, platform=platform))
+    planned = []
+    for spec in specs:
+        on_progress(Step(f"planning stack {spec.name}"))
+        planned.append(stacks.plan(spec, on_event=on_progress))
+        if planned[-1].changes:
+            stacks.drop(planned[-1])
+    return tuple(planned)
 
 
 def remove(
@@ -171,10 +199,14 @@ def remove(
             remedy="deploy with DeletionProtection=no, then remove again",
         )
     gone = []
-    for name in (stack, endpoint_stack(stack)):
-        on_progress(Step(f"deleting stack {name}"))
-        if stacks.delete(name, on_event=on_progress):
-            gone.append(name)
+    on_progress(Step(f"deleting stack {stack}"))
+    if stacks.delete(stack, on_event=on_progress):
+        gone.append(stack)
+    shared = _users_of_endpoint(stacks.find(endpoint_stack(stack)), aws)
+    if not shared:
+        on_progress(Step(f"deleting stack {endpoint_stack(stack)}"))
+        if stacks.delete(endpoint_stack(stack), on_event=on_progress):
+            gone.append(endpoint_stack(stack))
     on_progress(Step("deleting activations and their codes"))
     swept = sweep(stack, aws=aws, on_progress=lambda text: on_progress(Step(text)))
     on_progress(Step("deleting the functions' zips"))
@@ -187,7 +219,7 @@ def remove(
         codes=swept.codes,
         artifacts=versions,
         bucket=artifacts.remove_empty_bucket(),
-        kept=_kept(found),
+        kept=(*_kept(found), *_kept_endpoint(stack, shared)),
     )
 
 
@@ -228,25 +260,42 @@ def _check(plan: EnrolmentPlan) -> None:
                 f"AllowedSourceCidrs: {error}", remedy="write address ranges such as 10.0.0.0/8"
             ) from error
     if plan.configuration is not None:
-        filled = with_endpoint(with_node_role(plan.configuration, "the-role-of-the-stack"), "vpce-00000000000000000")
+        filled = with_endpoint(with_node_role(plan.configuration, UNKNOWN_ROLE), UNKNOWN_ENDPOINT)
         configuration.parse(filled, version=1)
 
 
 def _endpoint(plan: EnrolmentPlan, stacks: Stacks, on_progress: Progress, approve: Approve) -> str:
     if isinstance(plan.endpoint, ExistingEndpoint):
         return plan.endpoint.id
-    spec = StackSpec(
+    spec = _endpoint_spec(plan, plan.endpoint)
+    return _make(spec, stacks, on_progress, approve).outputs["VpcEndpoint"]
+
+
+def _endpoint_spec(plan: EnrolmentPlan, endpoint: NewEndpoint) -> StackSpec:
+    return StackSpec(
         name=endpoint_stack(plan.stack),
         template=templates.read(templates.ENDPOINT),
         parameters={
-            "VpcIdForApiGateway": plan.endpoint.vpc_id,
-            "SubnetsForVpcEndpoint": ",".join(plan.endpoint.subnet_ids),
-            "AllowedIPRange": plan.endpoint.allowed_cidr,
-            "PrivateDns": _yes_no(plan.endpoint.private_dns),
+            "VpcIdForApiGateway": endpoint.vpc_id,
+            "SubnetsForVpcEndpoint": ",".join(endpoint.subnet_ids),
+            "AllowedIPRange": endpoint.allowed_cidr,
+            "PrivateDns": _yes_no(endpoint.private_dns),
         },
         tags={**TAGS, **plan.tags},
     )
-    return _make(spec, stacks, on_progress, approve).outputs["VpcEndpoint"]
+
+
+def _stack_spec(
+    plan: EnrolmentPlan, endpoint: str, aws: Aws, *, bucket: str, key: str, platform: FunctionPlatform
+) -> StackSpec:
+    parameters = {
+        **_parameters(plan, endpoint, aws),
+        "ArtifactBucket": bucket,
+        "ArtifactKey": key,
+        "Architecture": platform.machine,
+    }
+    template = templates.with_deployment(templates.read(templates.STACK), parameters)
+    return StackSpec(name=plan.stack, template=template, parameters=parameters, tags={**TAGS, **plan.tags})
 
 
 def _make(spec: StackSpec, stacks: Stacks, on_progress: Progress, approve: Approve) -> Stack:
@@ -283,6 +332,7 @@ def _configure(plan: EnrolmentPlan, stack: Stack, aws: Aws, clock: Clock, on_pro
     if plan.configuration is None:
         return version
     wanted = with_node_role(plan.configuration, stack.outputs["NodeRoleName"])
+    wanted = with_endpoint(wanted, stack.parameters["VpcEndpointForApiGateway"])
     if text and json.loads(text) == wanted:
         return version
     on_progress(Step("storing the configuration"))
@@ -307,6 +357,26 @@ def _kept(stack: Stack | None) -> tuple[str, ...]:
             " get-account` names it"
         )
     return tuple(kept)
+
+
+def _users_of_endpoint(endpoint: Stack | None, aws: Aws) -> list[str]:
+    """The names of the APIs that are reached through the endpoint of this stack."""
+    if endpoint is None:
+        return []
+    vpce = endpoint.outputs.get("VpcEndpoint", "")
+    with calling("apigateway:GET"):
+        pages = aws.client("apigateway").get_paginator("get_rest_apis").paginate()
+        apis = [api for page in pages for api in page["items"]]
+    return [api["name"] for api in apis if vpce in api.get("endpointConfiguration", {}).get("vpcEndpointIds", [])]
+
+
+def _kept_endpoint(stack: str, users: list[str]) -> tuple[str, ...]:
+    if not users:
+        return ()
+    return (
+        f"stack {endpoint_stack(stack)} stays, because {', '.join(users)} is reached through its VPC endpoint; remove"
+        f" {stack} again after that",
+    )
 
 
 def _yes_no(choice: bool) -> str:

@@ -1,0 +1,92 @@
+"""Clients of one account and Region, and AWS errors in our own words."""
+
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.exceptions import (
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ReadTimeoutError,
+    UnauthorizedSSOTokenError,
+)
+
+from localcloud.cloud import LocalCloud
+from moorings.clouds.aws import Aws, calling
+from moorings.errors import Busy, CloudFault, Misconfigured
+
+
+def _refusal(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "why"}, "ResponseMetadata": {"RequestId": "r-1"}}, "Call")
+
+
+@pytest.mark.parametrize(
+    ("error", "family", "remedy"),
+    [
+        (NoCredentialsError(), Misconfigured, "sign in to AWS"),
+        (UnauthorizedSSOTokenError(), Misconfigured, "sign in to AWS"),
+        (_refusal("ExpiredToken"), Misconfigured, "sign in to AWS"),
+        (_refusal("UnrecognizedClientException"), Misconfigured, "sign in to AWS"),
+        (_refusal("AccessDeniedException"), Misconfigured, "allow this action"),
+        (_refusal("ThrottlingException"), Busy, "try again"),
+        (_refusal("InternalServerError"), CloudFault, "try again"),
+        (EndpointConnectionError(endpoint_url="https://x.example"), CloudFault, "network"),
+        (ReadTimeoutError(endpoint_url="https://x.example"), CloudFault, "try again"),
+    ],
+)
+def test_an_error_tells_who_must_act(error: Exception, family: type[Exception], remedy: str) -> None:
+    with pytest.raises(family, match=r"ssm:Call|Could not connect") as translated, calling("ssm:Call"):
+        raise error
+
+    assert remedy in translated.value.remedy  # type: ignore[attr-defined]
+    assert translated.value.__cause__ is error
+
+
+def test_a_fault_names_the_call_and_the_request() -> None:
+    with pytest.raises(CloudFault) as translated, calling("ssm:Call"):
+        raise _refusal("InternalServerError")
+
+    assert (translated.value.call, translated.value.request_id) == ("ssm:Call", "r-1")
+
+
+def test_our_own_errors_pass_unchanged() -> None:
+    mine = Misconfigured("mine")
+
+    with pytest.raises(Misconfigured) as passed, calling("ssm:Call"):
+        raise mine
+
+    assert passed.value is mine
+
+
+def test_an_unknown_profile_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+
+    with pytest.raises(Misconfigured, match="nobody"):
+        Aws(region="eu-west-1", profile="nobody")
+
+
+def test_a_client_is_made_once_is_patient_and_says_who_it_is() -> None:
+    aws = Aws(region="eu-west-1", session=boto3.Session(aws_access_key_id="a", aws_secret_access_key="b"))
+
+    client = aws.client("ssm")
+
+    assert aws.client("ssm") is client
+    assert client.meta.region_name == "eu-west-1"
+    assert client.meta.config.retries == {"mode": "standard", "total_max_attempts": 6}
+    assert "moorings" in client.meta.config.user_agent_extra
+
+
+def test_the_account_is_asked_once() -> None:
+    with LocalCloud(in_process=True) as cloud:
+        aws = Aws(region=cloud.world.region, session=cloud.session())
+
+        assert aws.account == aws.account == cloud.world.account
+        assert [call.operation for call in cloud.world.calls.snapshot()] == ["GetCallerIdentity"]
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"), [("eu-west-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")]
+)
+def test_the_partition_follows_the_region(region: str, partition: str) -> None:
+    assert Aws(region=region, session=boto3.Session()).partition == partition
