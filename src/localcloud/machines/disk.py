@@ -93,16 +93,16 @@ def whiteout(disk: Path, path: str) -> None:
 
 
 def remove(directory: Path) -> None:
-    """Delete a machine's directory; overlayfs leaves folders without any permission in it."""
-
-    def open_up(function: object, path: str, _error: object) -> None:
-        Path(path).parent.chmod(0o700)
-        Path(path).chmod(0o700)
-        if callable(function):
-            function(path)
-
-    if directory.exists():
-        shutil.rmtree(directory, onerror=open_up)
+    """Delete a machine's directory, if it is there."""
+    if not directory.exists():
+        return
+    if os.geteuid() != 0:
+        # Overlayfs and the agent leave folders that their owner may not enter.
+        for folder, names, _ in os.walk(directory):
+            for path in (Path(folder, name) for name in names):
+                if not path.is_symlink():
+                    path.chmod(0o700)
+    shutil.rmtree(directory)
 
 
 def _is_real_directory(path: Path) -> bool:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 FIRST_ADDRESS = ipaddress.IPv4Address("10.20.0.10")
 # As many as two processors can boot without slowing each other to a crawl; the others wait for their turn.
 BOOTS_AT_ONCE = 32
+SEED = ".seed"  # no machine can have this name
 # Disks live beside the cloud's state, or here in memory: a container's own files are an overlay, which bears no other.
 FALLBACK_DISK_HOME = Path("/dev/shm")  # noqa: S108 - only a private folder in it is used
 
@@ -82,8 +83,6 @@ class Machines:
             self._machines[spec.name] = machine
         machine.directory.mkdir()
         disk.make(machine.disk, spec, authority=self._world.authority.pem, agent_version=AGENT_VERSION)
-        if self.user_namespaces:
-            unprivileged.seed(machine.disk)
         (machine.directory / "instance-id").write_text(uuid.uuid4().hex)
         return machine
 
@@ -141,6 +140,8 @@ class Machines:
                     zygote.close()
                     raise
                 self._zygote = zygote
+                if self.user_namespaces:
+                    unprivileged.seed(self._home / SEED)
             return self._zygote, self._home
 
     def _choose_home(self, zygote: Zygote) -> Path:
@@ -183,6 +184,7 @@ class Machines:
             addresses=(spec.ip, *self._services.addresses),
             listeners=self._services.listeners(spec),
             user_namespace=self.user_namespaces,
+            seed=str(machine.directory.parent / SEED) if self.user_namespaces else "",
             overlays=disk.overlays(),
             own=disk.OWN,
             firmware=FIRMWARE[spec.cloud],

@@ -1,7 +1,8 @@
-"""What a machine's disk needs when root is only the machine's own (a user namespace), not the host's.
+"""What machines need when their root is only their own (a user namespace), not the host's.
 
 Overlayfs cannot copy up what belongs to the host's root there. So the folders that packages write to, and the files
-that they change, are copied beforehand: /etc and the package database whole, of other folders the tree without files.
+that they change, are copied once into a layer that all machines share: /etc and the package database whole, of other
+folders the tree without files.
 """
 
 import os
@@ -11,17 +12,25 @@ from pathlib import Path
 from localcloud.machines.disk import prepare_folder
 
 WHOLE = ("etc", "var/lib/dpkg")
+# Here what may not be read is a lock, and as good when empty.
+LOCKED = frozenset({"var/lib/dpkg"})
+# Written by the package tools; the host's own must not shine through.
+LOGS = ("var/log/dpkg.log", "var/log/alternatives.log")
 # Folders only, this deep: what a package may put files into.
 TREES = (("usr", 3), ("var", 3), ("usr/lib/systemd", 3), ("usr/share/doc", 0))
 SKIPPED = frozenset({"usr/share/doc", "usr/include", "usr/src", "usr/share/locale", "usr/share/man", "usr/lib/python3"})
 
 
 def seed(disk: Path) -> None:
-    """Copy what this user may read; what the disk has already stays."""
+    """Write the shared layer at `disk`, from what this user may read."""
+    disk.mkdir()
     for name, depth in TREES:
         _copy_folders(disk, name, depth)
     for name in WHOLE:
         _copy_whole(disk, name)
+    for name in LOGS:
+        if (disk / name).parent.is_dir():
+            (disk / name).touch()
 
 
 def _copy_folders(disk: Path, name: str, depth: int) -> None:
@@ -57,3 +66,5 @@ def _copy_whole(disk: Path, name: str) -> None:
                 target.symlink_to(source.readlink())
             elif os.access(source, os.R_OK) and source.is_file():
                 shutil.copy2(source, target)
+            elif name in LOCKED and source.is_file():
+                target.touch(mode=0o600)

@@ -15,6 +15,7 @@ class Boot:
     addresses: tuple[str, ...]  # on the loopback interface, the machine's own first
     listeners: tuple[tuple[str, str, int], ...]  # (what it is for, address, port)
     user_namespace: bool
+    seed: str  # a directory that lies between the host's and the machine's own; empty: none
     overlays: tuple[str, ...]  # top-level directories laid over the host's
     own: tuple[str, ...]  # top-level directories of the machine alone
     firmware: tuple[tuple[str, str], ...]  # /sys/class/dmi/id: name, content

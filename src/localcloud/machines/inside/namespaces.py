@@ -80,7 +80,9 @@ def _overlay(boot: Boot, name: str, target: Path) -> None:
     target.mkdir(exist_ok=True)
     work = Path(boot.directory, "work", name)
     work.mkdir(parents=True, exist_ok=True)
-    options = f"lowerdir=/{name},upperdir={boot.directory}/disk/{name},workdir={work}"
+    seed = Path(boot.seed, name)
+    lower = f"{seed}:/{name}" if boot.seed and seed.is_dir() else f"/{name}"
+    options = f"lowerdir={lower},upperdir={boot.directory}/disk/{name},workdir={work}"
     _mount_overlay(target, options, user_namespace=boot.user_namespace)
 
 
