@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 from moorings.errors import Misconfigured
 
-DEFAULT_REGION = "us-east-1"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnrolmentSettings:
@@ -27,7 +25,7 @@ class EnrolmentSettings:
 class DeploySettings:
     """What a deployment is told by its surroundings."""
 
-    region: str
+    region: str  # empty: that of the AWS profile in use
     function_platform: str  # e.g. "python3.13/x86_64"; empty: what the templates run on
 
 
@@ -56,7 +54,7 @@ def enrolment_settings(environment: Mapping[str, str] | None = None) -> Enrolmen
 
 
 def deploy_settings(environment: Mapping[str, str] | None = None) -> DeploySettings:
-    """The settings of the command line: the Region and the platform that zips are built for."""
+    """The settings of the command line: the Region, never a silent default, and what zips are built for."""
     env = os.environ if environment is None else environment
-    region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
+    region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or ""
     return DeploySettings(region=region, function_platform=env.get("MOORINGS_FUNCTION_PLATFORM", ""))

@@ -86,6 +86,13 @@ class Ledger(Protocol):
         """Turn a claim that is still ours into its grant."""
 
 
+class GrantBook(Protocol):
+    """The ledger's grants, for an operator to look at."""
+
+    def grants(self) -> Iterable[Grant]:
+        """Every grant that the ledger still holds, in no order."""
+
+
 class ActivationService(Protocol):
     """Hybrid activations of the Systems Manager service."""
 
