@@ -44,16 +44,19 @@ class LocalCloud:
         account: str | None = None,
         seed: int = 0,
         in_process: bool = False,
+        port: int = 0,
     ) -> None:
         """`in_process`: no socket is opened; sessions and clients of this object reach the endpoint directly.
 
-        `clock` wins over `scale`. `account` is chosen if not given. `seed` makes injected faults repeat.
+        `clock` wins over `scale`. `account` is chosen if not given. `seed` makes injected faults repeat. `port` is the
+        AWS endpoint's, 0 a free one.
         """
         self._account = account
         self._region = region
         self._clock = clock or SystemClock(scale=scale)
         self._seed = seed
         self._in_process = in_process
+        self._port = port
         self._world: World | None = None
         self._listener: Listener | None = None
         self._sessions: dict[Credentials, boto3.Session] = {}
@@ -73,7 +76,7 @@ class LocalCloud:
         try:
             endpoint = self._world.endpoint
             if not self._in_process:
-                self._listener = self.server.serve_calls(endpoint.dispatch, loopback_socket())
+                self._listener = self.server.serve_calls(endpoint.dispatch, loopback_socket(self._port))
                 self._world.endpoint_url = self.endpoint_url
                 self.schedules.start()
         except BaseException:
