@@ -1,6 +1,7 @@
 """An emulated account with a VPC, reached without a socket, and time that passes only when somebody waits."""
 
 import hashlib
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,18 @@ class WaitingClock:
     def wait(self, duration: timedelta) -> None:
         self.waited.append(duration)
         self.time += duration
+
+
+class BriefClock:
+    """Real time, but never more than a moment of waiting: the emulated CloudFormation works in a thread of its own."""
+
+    MOMENT = 0.02
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def wait(self, duration: timedelta) -> None:
+        time.sleep(min(duration.total_seconds(), self.MOMENT))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from tests.deploy.conftest import Account, WaitingClock, new_account
+from tests.deploy.conftest import Account, BriefClock, new_account
 
 from localcloud.cloud import LocalCloud
 from moorings.deploy.enrolment import (
@@ -37,11 +37,11 @@ def _new_endpoint(account: Account, *, private_dns: bool = True) -> NewEndpoint:
 
 def _deploy(account: Account, plan: EnrolmentPlan, **options: Any) -> Deployed:
     platform = function_platform(account.cloud.function_platform)
-    return deploy(plan, aws=account.aws, clock=WaitingClock(), platform=platform, **options)
+    return deploy(plan, aws=account.aws, clock=BriefClock(), platform=platform, **options)
 
 
 def _remove(account: Account, stack: str, **options: Any) -> Any:
-    return remove(stack, aws=account.aws, clock=WaitingClock(), **options)
+    return remove(stack, aws=account.aws, clock=BriefClock(), **options)
 
 
 def _environment(account: Account, deployed: Deployed, output: str = "ApiFunctionName") -> dict[str, str]:
@@ -210,7 +210,7 @@ def test_a_plan_that_is_not_approved_leaves_no_stack(account: Account, name: str
     with pytest.raises(Refused, match="was not approved"):
         _deploy(account, _plan(name), approve=lambda _planned: False)
 
-    assert Stacks(account.aws, clock=WaitingClock()).find(name) is None
+    assert Stacks(account.aws, clock=BriefClock()).find(name) is None
 
 
 def _logging_role(account: Account, name: str) -> str:
@@ -282,7 +282,7 @@ def test_another_region_takes_the_same_templates() -> None:
 def test_an_interrupted_removal_is_finished_by_the_next(account: Account, name: str) -> None:
     deployed = _deploy(account, _plan(name))
     _activation(account, deployed)
-    Stacks(account.aws, clock=WaitingClock()).delete(name)
+    Stacks(account.aws, clock=BriefClock()).delete(name)
 
     removed = _remove(account, name)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from tests.deploy.conftest import Account, WaitingClock
+from tests.deploy.conftest import Account, BriefClock, WaitingClock
 
 from moorings.deploy.stacks import DEADLINE, OnEvent, Stack, StackEvent, Stacks, StackSpec, silent
 from moorings.errors import Busy, CloudFault, Conflict, Misconfigured
@@ -42,8 +42,8 @@ class Mine:
 
 
 @pytest.fixture
-def mine(account: Account, clock: WaitingClock, name: str) -> Mine:
-    return Mine(name, Stacks(account.aws, clock=clock))
+def mine(account: Account, name: str) -> Mine:
+    return Mine(name, Stacks(account.aws, clock=BriefClock()))
 
 
 def test_a_new_stack_is_made_and_every_event_is_told_in_order(mine: Mine) -> None:
