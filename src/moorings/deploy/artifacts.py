@@ -44,7 +44,7 @@ class Artifacts:
 
     def store(self, package: Package, *, stack: str) -> str:
         """Upload a zip unless it is there already; its key."""
-        key = f"{_prefix(stack)}{package.file_name}"
+        key = key_of(package, stack=stack)
         if not self._holds(key):
             with calling("s3:PutObject"):
                 self._s3.put_object(
@@ -128,6 +128,11 @@ class Artifacts:
             for page in self._s3.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix):
                 for entry in (*page.get("Versions", []), *page.get("DeleteMarkers", [])):
                     yield {"Key": entry["Key"], "VersionId": entry["VersionId"]}
+
+
+def key_of(package: Package, *, stack: str) -> str:
+    """Where a zip of a stack lies in the bucket."""
+    return f"{_prefix(stack)}{package.file_name}"
 
 
 def _prefix(stack: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from moorings.clock import Clock
 from moorings.clouds.aws import Aws, calling
 from moorings.deploy import templates
-from moorings.deploy.artifacts import Artifacts
+from moorings.deploy.artifacts import Artifacts, key_of
 from moorings.deploy.leftovers import sweep
 from moorings.deploy.package import DEFAULT_PLATFORM, FunctionPlatform, build
 from moorings.deploy.stacks import ChangeSet, Stack, StackEvent, Stacks, StackSpec
@@ -165,7 +165,7 @@ def preview(
     _check(plan)
     stacks, bucket = Stacks(aws, clock=clock), Artifacts(aws, bucket=plan.artifact_bucket).bucket
     on_progress(Step("packaging the functions"))
-    key = f"{plan.stack}/{build('enrolment', platform=platform).file_name}"
+    key = key_of(build("enrolment", platform=platform), stack=plan.stack)
     specs = [_endpoint_spec(plan, plan.endpoint)] if isinstance(plan.endpoint, NewEndpoint) else []
     if isinstance(plan.endpoint, ExistingEndpoint):
         endpoint = plan.endpoint.id

@@ -6,7 +6,6 @@ give one source two digests, and a function of this size starts no later for it.
 
 import hashlib
 import io
-import platform as host
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,12 +61,6 @@ def function_platform(text: str) -> FunctionPlatform:
             remedy="set MOORINGS_FUNCTION_PLATFORM to the runtime and the processor, such as python3.13/arm64",
         )
     return FunctionPlatform(python=python, machine=_MACHINES[machine.lower()])
-
-
-def host_platform() -> FunctionPlatform:
-    """This computer, as a platform for functions."""
-    major, minor, _ = host.python_version_tuple()
-    return function_platform(f"python{major}.{minor}/{host.machine()}")
 
 
 def build(name: str, *, platform: FunctionPlatform = DEFAULT_PLATFORM) -> Package:

@@ -20,7 +20,7 @@ from moorings.errors import Busy, CloudFault, Conflict, Misconfigured
 LARGEST_TEMPLATE = 51_200  # bytes that a request may carry. Source: CloudFormation quotas
 DEADLINE = timedelta(minutes=60)  # an interface endpoint takes minutes, a function's network interface up to 40
 # Short first, because an unchanged stack and a local cloud answer at once; then as patient as the service wants it.
-_PAUSES = tuple(timedelta(seconds=seconds) for seconds in (0.1, 0.2, 0.5, 1, 2, 3, 5))
+_PAUSES = tuple(timedelta(seconds=seconds) for seconds in (0.1, 0.1, 0.2, 0.3, 0.5, 1, 2, 3, 5))
 _NOTHING_TO_CHANGE = ("didn't contain changes", "No updates are to be performed")
 
 
