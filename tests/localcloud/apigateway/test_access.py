@@ -124,16 +124,8 @@ def test_a_policy_counts_once_it_is_deployed(make_api: Callable[..., Any]) -> No
 def test_the_endpoint_policy_decides_too(api: Any, cloud: Any, network: Any) -> None:
     """A VPC endpoint's own policy can shut an API out that lets everybody in."""
     ec2 = cloud.client("ec2")
-    shut = {
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": "*",
-                "Action": "execute-api:Invoke",
-                "Resource": "arn:aws:execute-api:*:*:nothing/*",
-            }
-        ]
-    }
+    everybody = {"Effect": "Allow", "Principal": "*", "Action": "*"}
+    shut = {"Statement": [{**everybody, "Resource": "arn:aws:execute-api:*:*:nothing/*"}]}
     opened = {"Statement": [{**everybody, "Resource": "*"}]}
 
     ec2.modify_vpc_endpoint(VpcEndpointId=network.vpce_id, PolicyDocument=json.dumps(shut))

@@ -64,7 +64,14 @@ class Template:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as CloudFormation reads it: short function tags, dates kept as text."""
+    """YAML as CloudFormation reads it: short function tags; dates and all keys are text."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        pairs = [(key.value, self.construct_object(value, deep=deep)) for key, value in node.value]
+        made = dict(pairs)
+        if len(made) < len(pairs):
+            raise yaml.constructor.ConstructorError(problem="duplicate key", problem_mark=node.start_mark)
+        return made
 
 
 def _tagged(loader: _Loader, suffix: str, node: yaml.Node) -> Any:
