@@ -62,9 +62,18 @@ class Machines:
         return f"https://s3.{region}.amazonaws.com/amazon-ssm-{region}/latest"
 
     @property
+    def warm_process(self) -> int:
+        """The process that forks machines; 0 before the first machine and after the end."""
+        return self._zygote.pid if self._zygote is not None else 0
+
+    @property
     def user_namespaces(self) -> bool:
         """Whether machines have users of their own, because we are not root."""
         return os.geteuid() != 0
+
+    def prepare(self) -> None:
+        """Check the host and start the warm process now, not with the first machine. CannotRun as `create`."""
+        self._prepared()
 
     def create(self, spec: MachineSpec) -> Machine:
         """Make a machine; it is off. CannotRun if this host cannot run machines, ValueError if the name is taken."""
