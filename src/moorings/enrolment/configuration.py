@@ -5,6 +5,7 @@ can never become active, whoever wrote it. docs/configuration.md describes every
 """
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from datetime import timedelta
@@ -34,20 +35,19 @@ SHORTEST_CLAIM_WINDOW = REPEAT_MARGIN + 5 * MINUTE
 LARGEST_DOCUMENT = 100_000  # characters; a ledger item holds 400 KB
 
 _POOL_NAME = r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?"
-_ROLE = r"[\w+=,.@/-]{1,64}"
+_ROLE = r"[A-Za-z0-9_+=,.@/-]{1,64}"
 _VPCE = r"vpce-[0-9a-f]{8,17}"
-_TAG_TEXT = r"[\w .:/=+@-]*"
+_SERVICE_TEXT = r"[\w .:/=+@-]*"  # tag keys and values, instance names. Source: CreateActivation
 # A plain URL without anything that a shell would read: it ends up, quoted, in the bootstrap script.
-_PACKAGES = r"https://[A-Za-z0-9.-]+(:\d{1,5})?(/[A-Za-z0-9._~-]+)*"
+_PACKAGES = r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*"
 _SIGNING_KEY = r"-----BEGIN PGP PUBLIC KEY BLOCK-----[\nA-Za-z0-9+/=:., ()@<>-]+-----END PGP PUBLIC KEY BLOCK-----\s*"
-_ANY_TEXT = r"[^\x00-\x1f]*"
 
 
 def parse_toml(text: str) -> dict[str, Any]:
     """The document behind a TOML text, unchecked; Misconfigured names line and column of what is not TOML."""
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise Misconfigured(f"the configuration is not TOML: {error}", remedy="mend that line") from error
 
 
@@ -55,7 +55,7 @@ def parse_json(text: str) -> dict[str, Any]:
     """The document behind the ledger's JSON text, unchecked."""
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Misconfigured(f"the stored configuration is not JSON: {error}", remedy=_APPLY_AGAIN) from error
     if not isinstance(document, dict):
         raise Misconfigured("the stored configuration is not a JSON object", remedy=_APPLY_AGAIN)
@@ -67,11 +67,20 @@ _APPLY_AGAIN = "apply a checked document with `moorings enrolment pools apply FI
 
 def parse(document: Mapping[str, Any], *, version: int) -> Configuration:
     """The configuration that `document` means. Misconfigured lists every problem; then nothing of it is used."""
-    problems: list[str] = []
+    try:
+        return _parse(document, version=version)
+    except (RecursionError, OverflowError, ValueError) as error:
+        raise Misconfigured(
+            f"the configuration cannot be read: {error}", remedy="nest less deeply, write smaller numbers"
+        ) from error
+
+
+def _parse(document: Mapping[str, Any], *, version: int) -> Configuration:
     if len(json.dumps(document, default=str)) > LARGEST_DOCUMENT:
         raise Misconfigured(
             f"the configuration exceeds {LARGEST_DOCUMENT} characters", remedy="use fewer pools or rules"
         )
+    problems: list[str] = []
     fields = Fields(document, path="", problems=problems)
     pools = _named(
         [_pool(table, path=f"pool[{index}]", problems=problems) for index, table in enumerate(fields.tables("pool"))],
@@ -116,7 +125,7 @@ def _common(fields: Fields, name: str) -> dict[str, Any]:
         "name": name,
         "node_role": fields.text("node_role", pattern=_ROLE, longest=64),
         "grants_per_hour": fields.number("grants_per_hour", low=1, high=100_000, default=2_000),
-        "default_instance_name": fields.text("default_instance_name", pattern=_ANY_TEXT, default="", longest=256),
+        "default_instance_name": fields.text("default_instance_name", pattern=_SERVICE_TEXT, default="", longest=256),
         "tags": _tags(fields),
     }
 
@@ -162,9 +171,9 @@ def _tags(fields: Fields) -> tuple[tuple[str, str], ...]:
     names = [str(name) for name in table] if isinstance(table, Mapping) else []
     pairs = []
     for name in names:
-        value = tags.text(name, pattern=_TAG_TEXT, longest=256)
-        if not 1 <= len(name) <= 128 or name.lower().startswith("aws:"):
-            tags.problem(name, "is no tag key: 1 to 128 characters, not starting with aws:")
+        value = tags.text(name, pattern=_SERVICE_TEXT, longest=256)
+        if not re.fullmatch(_SERVICE_TEXT, name) or not 1 <= len(name) <= 128 or name.lower().startswith("aws:"):
+            tags.problem(name, f"is no tag key: 1 to 128 characters matching {_SERVICE_TEXT}, not starting with aws:")
         pairs.append((name, value))
     if len(pairs) > 50:
         problems.append(f"tags holds {len(pairs)} tags; at most 50 are possible")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 
-_DURATION = re.compile(r"(?:(\d{1,3})d)?(?:(\d{1,4})h)?(?:(\d{1,5})m)?")
+_DURATION = re.compile(r"(?:(\d{1,3})d)?(?:(\d{1,4})h)?(?:(\d{1,5})m)?", re.ASCII)
 
 
 def duration(text: str) -> timedelta | None:
@@ -36,7 +36,8 @@ class Fields:
 
     def problem(self, field: str, text: str) -> None:
         """Note what is wrong with `field`."""
-        self._problems.append(f"{self._path}.{field} {text}" if self._path else f"{field} {text}")
+        shown = field if field.isprintable() else ascii(field)  # it goes to terminals and logs
+        self._problems.append(f"{self._path}.{shown} {text}" if self._path else f"{shown} {text}")
 
     def _raw(self, field: str) -> object:
         self._unread.discard(field)

@@ -4,7 +4,7 @@ take a slot ──refused, old item──▶ next_move ──▶ TryAgain       
                                              ├─▶ Swap            the standby becomes current
                                              ├─▶ Create          take the lease, make one
                                              ├─▶ Await           somebody holds the lease
-                                             ├─▶ Reload          the pool has moved on to a newer configuration
+                                             ├─▶ Reload          made under other settings: read the configuration first
                                              └─▶ Ceiling         enough for this hour
 """
 
@@ -65,10 +65,11 @@ def matches(rule: Rule, identity: Identity) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
-    """The rule that let an identity in, and the pool that it draws from."""
+    """The rule that let an identity in, the pool that it draws from, and the configuration's version."""
 
     rule: Rule
     pool: Pool
+    version: int
 
 
 def admit(configuration: Configuration, identity: Identity, *, pool: str, keyed: bool) -> Admitted | None:
@@ -83,7 +84,7 @@ def admit(configuration: Configuration, identity: Identity, *, pool: str, keyed:
             found = configuration.pools.get(name)
             suits = found is not None and (keyed or found.mode is Mode.SHARED)
             if found and suits and pool in ("", name):
-                return Admitted(rule=rule, pool=found)
+                return Admitted(rule=rule, pool=found, version=configuration.version)
     return None
 
 
@@ -156,7 +157,7 @@ class Await:
 
 @dataclass(frozen=True, slots=True)
 class Reload:
-    """The pool's activation was made under a newer configuration than ours."""
+    """The pool's activation was made under other settings than ours: look whether ours are still in force."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,14 +170,15 @@ class Ceiling:
 Move = TryAgain | Swap | Create | Await | Reload | Ceiling
 
 
-def next_move(state: PoolState, pool: Pool, *, version: int, fresh: bool, now: datetime) -> Move:
+def next_move(state: PoolState, pool: Pool, *, fresh: bool, now: datetime) -> Move:
     """What to do after the ledger refused a slot and returned `state`.
 
-    `version` is that of the configuration in hand, `fresh` whether it was read after the refusal.
+    `fresh`: the configuration was read after the pool's activation had been found to differ.
     """
     why = why_refused(state, pool, now)
-    if why is Why.SETTINGS and state.version > version and not fresh:
-        # An older environment must not rotate the pool back to settings that an operator has replaced.
+    if why is Why.SETTINGS and not fresh:
+        # An older environment must not rotate the pool back to settings that an operator has replaced. Versions alone
+        # do not tell who is older: an operator may have deleted the configuration's item, and then they begin anew.
         return Reload()
     if why is Why.RACED:
         return TryAgain(new_hour=state.hour < hour_of(now))

@@ -91,7 +91,8 @@ class Vending:
     # -- shared pools ----------------------------------------------------------------------------------------------
 
     def _vend_shared(self, admitted: Admitted, ask: Ask, deadline: datetime) -> Vended:
-        pool, version, fresh = admitted.pool, self.configurations.current().version, False
+        pool, version = admitted.pool, admitted.version
+        read_for: int | None = None  # the generation that the configuration was read anew for
         looked_for_grant, attempt, new_hour = False, 0, False
         while self.clock.now() < deadline:
             now = self.clock.now()
@@ -106,10 +107,11 @@ class Vending:
                 repeated = self._repeat(pool, self.ledger.grant(pool.name, key_hash(ask.key)), now)
                 if repeated:
                     return repeated
-            move = policy.next_move(taken, pool, version=version, fresh=fresh, now=now)
+            move = policy.next_move(taken, pool, fresh=read_for == taken.generation, now=now)
             new_hour = isinstance(move, TryAgain) and move.new_hour
             if isinstance(move, Reload):
-                pool, version, fresh = *self._reloaded(ask), True
+                pool, version = self._reloaded(ask)
+                read_for = taken.generation
             elif not self._advance(pool, taken, move, version):
                 self._wait(pool, attempt)
                 attempt += 1
@@ -149,11 +151,11 @@ class Vending:
         self.clock.wait(policy.pause(attempt, rng=self.rng))
 
     def _reloaded(self, ask: Ask) -> tuple[Pool, int]:
-        version = self.configurations.reload().version
+        self.configurations.reload()
         admitted = self._admit(ask, keyed=bool(ask.key))
         if admitted.pool.mode is not Mode.SHARED:
             raise Busy("the pool was configured anew meanwhile", retry_after=RETRY_SOON)
-        return admitted.pool, version
+        return admitted.pool, admitted.version
 
     def _grant(self, pool: Pool, ask: Ask, slot: Slot, now: datetime) -> Vended | None:
         """Record the key's grant of a slot just taken, and answer; None if the slot's code is gone."""
