@@ -15,6 +15,7 @@ from moorings.deploy.enrolment import (
     NewEndpoint,
     Step,
     deploy,
+    preview,
     remove,
 )
 from moorings.deploy.package import function_platform
@@ -211,6 +212,18 @@ def test_a_plan_that_is_not_approved_leaves_no_stack(account: Account, name: str
         _deploy(account, _plan(name), approve=lambda _planned: False)
 
     assert Stacks(account.aws, clock=BriefClock()).find(name) is None
+
+
+def test_a_preview_shows_the_changes_and_makes_nothing(account: Account, name: str) -> None:
+    platform = function_platform(account.cloud.function_platform)
+    plan = _plan(name, endpoint=_new_endpoint(account))
+
+    endpoint, stack = preview(plan, aws=account.aws, clock=BriefClock(), platform=platform)
+
+    assert {change.type for change in endpoint.changes} == {"AWS::EC2::VPCEndpoint", "AWS::EC2::SecurityGroup"}
+    assert {change.action for change in stack.changes} == {"Add"}
+    stacks = Stacks(account.aws, clock=BriefClock())
+    assert [stacks.find(planned.stack) for planned in (endpoint, stack)] == [None, None]
 
 
 def _logging_role(account: Account, name: str) -> str:
