@@ -85,7 +85,12 @@ class Node:
         )
 
     def register(self, **options: Any) -> int:
-        given = {"activation_id": ACTIVATION, "code": CODE, "region": "us-east-1", "force": False} | options
+        given: dict[str, Any] = {
+            "activation_id": ACTIVATION,
+            "code": CODE,
+            "region": "us-east-1",
+            "force": False,
+        } | options
         return register(self.agent, self.services, check_similarity=True, **given)
 
     def run_until(self, condition: Callable[[], object], *, time_scale: float = 0.001) -> None:

@@ -179,6 +179,8 @@ class Services:
         if service not in self._channels:
             url = self._configuration.endpoint(service, self._region)
             self._channels[service] = Channel(url, self._tls, timeout=TIMEOUTS[service])
+            if self._closed:
+                self._channels[service].end()
         return self._channels[service]
 
     # -- the three ways to dress a request

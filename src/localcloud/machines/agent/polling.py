@@ -67,8 +67,6 @@ class Poll:
                 failures = 0
             elif time.monotonic() - asked < QUICK_ANSWER_SECONDS:
                 self._stopping.wait(random.uniform(*PAUSE_SECONDS))  # noqa: S311 - spreads load
-        # A connection that was being made when `stop` closed the others is closed here.
-        self._services.close()
 
     def _get(self) -> dict[str, Any]:
         payload = {

@@ -81,6 +81,9 @@ class Channel:
         except (OSError, http.client.HTTPException):
             self.close()
             raise
+        finally:
+            if self._ended:
+                connection.close()  # it may have been made after `end` looked for it
         if response.will_close:
             self.close()
         return Answer(status=response.status, body=content, request_id=response.getheader("x-amzn-RequestId", ""))
