@@ -1,0 +1,236 @@
+"""`moorings demo`: enrolment from nothing, on this computer, with the commands' own code; nothing stays behind."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from moorings.cli.demo_screen import Screen
+from moorings.cli.demo_servers import MOST_SERVERS, Fleet, Server
+from moorings.cli.demo_truth import Truth, counted, live_activations
+from moorings.cli.local import environment, exports, only_this_cloud, running, wait_for_the_end
+from moorings.cli.options import Json
+from moorings.cli.output import Results, Talk
+from moorings.cli.progress import DeployProgress
+from moorings.cli.surroundings import Enrolled, fleet_of, open_enrolment
+from moorings.clock import SystemClock
+from moorings.clouds.aws import Aws
+from moorings.deploy import enrolment as deployment
+from moorings.deploy.enrolment import Deployed, EnrolmentPlan, NewEndpoint
+from moorings.deploy.package import function_platform
+from moorings.enrolment.oversight import PoolStatus
+from moorings.errors import NOT_WELL_EXIT
+
+if TYPE_CHECKING:
+    from localcloud.cloud import LocalCloud
+
+STACK = "moorings-demo"
+NETWORK = "10.20.0.0/16"
+SUBNETS = ("10.20.101.0/24", "10.20.102.0/24")
+REGISTRATION_LIMIT = 5  # small, so that a dozen servers make the pool rotate
+DEADLINE_SECONDS = 120.0
+LOOK_EVERY = 0.4  # seconds
+
+
+def demo(
+    *,
+    servers: Annotated[
+        int, typer.Option("--servers", help="How many servers boot at once.", min=1, max=MOST_SERVERS)
+    ] = 12,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave everything up until Ctrl-C, to look around.")] = False,
+    json: Json = False,
+) -> None:
+    """See enrolment happen on this computer: a local cloud, real templates and zips, servers that boot and enrol.
+
+    Starts a local cloud, deploys both stacks through CloudFormation, boots servers of different clouds and systems at
+    once, shows them become managed nodes while the activation rotates, and takes everything down again. Needs Linux and
+    root (or user namespaces), no account and no network.
+
+    \b
+    Examples:
+      moorings demo
+      moorings demo --json
+      moorings demo --servers 50 --keep
+    """
+    began = time.monotonic()
+    results, talk = Results(as_json=json), Talk()
+    with running(talk) as cloud:
+        with talk.working("checking what simulated servers need"):
+            cloud.machines.prepare()
+        with only_this_cloud(cloud):
+            show = _Show(cloud, talk, results)
+            fleet, truth = show.run(servers, keep=keep)
+            live = show.take_down()
+    seconds = time.monotonic() - began
+    well = all(server.registered for server in fleet.servers) and truth.over_issued == 0 and live == 0
+    if json:
+        results.json(_as_json(fleet, truth, live=live, seconds=seconds))
+    else:
+        _summary(results, fleet, truth, live=live, seconds=seconds)
+    if not well:
+        raise typer.Exit(NOT_WELL_EXIT)
+
+
+class _Show:
+    """One demo in one running local cloud."""
+
+    def __init__(self, cloud: "LocalCloud", talk: Talk, results: Results) -> None:
+        self._cloud = cloud
+        self._talk = talk
+        self._results = results
+        self._aws = Aws(region=cloud.world.region)
+        self._clock = SystemClock()
+
+    def run(self, count: int, *, keep: bool) -> tuple[Fleet, Truth]:
+        """Everything up to the table of nodes."""
+        vpc, subnets = self._network()
+        deployed = self._deploy(vpc, subnets)
+        enrolled = open_enrolment(self._aws, STACK, talk=self._talk)
+        with self._timed(f"{count} servers made"):
+            fleet = Fleet(self._cloud, count=count, url=deployed.api_url, vpc_endpoint=deployed.vpc_endpoint)
+        self._enrol(fleet, enrolled)
+        truth = counted(
+            self._cloud, enrolled.oversight.overview(), api_function=enrolled.stack.outputs["ApiFunctionName"]
+        )
+        if not self._results.as_json:
+            self._results.line()
+            self._results.table(NODE_COLUMNS, [_row(server) for server in fleet.servers])
+        self._explain_failures(fleet)
+        if keep:
+            self._keep()
+        return fleet, truth
+
+    def take_down(self) -> int:
+        """Remove the stacks as `enrolment remove` does; the activations that are left after it."""
+        with self._timed("stacks removed, with all activations and codes"):
+            deployment.remove(
+                STACK, aws=self._aws, clock=self._clock, on_progress=DeployProgress(self._talk, each_resource=False)
+            )
+        return live_activations(self._cloud)
+
+    def _network(self) -> tuple[str, tuple[str, ...]]:
+        with self._timed("a VPC with two subnets"):
+            ec2 = self._aws.client("ec2")
+            vpc = ec2.create_vpc(CidrBlock=NETWORK)["Vpc"]["VpcId"]
+            for attribute in ("EnableDnsSupport", "EnableDnsHostnames"):
+                ec2.modify_vpc_attribute(VpcId=vpc, **{attribute: {"Value": True}})
+            made = [ec2.create_subnet(VpcId=vpc, CidrBlock=cidr)["Subnet"]["SubnetId"] for cidr in SUBNETS]
+        return vpc, tuple(made)
+
+    def _deploy(self, vpc: str, subnets: tuple[str, ...]) -> Deployed:
+        progress = DeployProgress(self._talk, each_resource=False)
+        plan = EnrolmentPlan(
+            stack=STACK,
+            endpoint=NewEndpoint(vpc_id=vpc, subnet_ids=subnets, allowed_cidr=NETWORK),
+            allow_network_proof=False,  # the rule of the configuration below says who may
+            configuration=self._configuration(),
+        )
+        with self._timed(f"stacks {deployment.endpoint_stack(STACK)} and {STACK} deployed"):
+            return deployment.deploy(
+                plan,
+                aws=self._aws,
+                clock=self._clock,
+                platform=function_platform(self._cloud.function_platform),
+                on_progress=progress,
+                approve=lambda planned: progress.approve(planned, ask=False),
+            )
+
+    def _configuration(self) -> dict[str, Any]:
+        machines = self._cloud.machines
+        return {
+            "pool": [
+                {
+                    "name": "default",
+                    "registration_limit": REGISTRATION_LIMIT,
+                    "life": "7d",
+                    "tags": {"environment": "demo"},
+                }
+            ],
+            "rule": [{"name": "servers", "proof": "network", "cidr": [NETWORK], "pools": ["default"]}],
+            "bootstrap": {"packages": machines.package_source, "signing_key": machines.signing_key},
+        }
+
+    def _enrol(self, fleet: Fleet, enrolled: Enrolled) -> None:
+        nodes = fleet_of(self._aws)
+        fleet.power_on()
+        with Screen(self._talk, fleet) as screen:
+            while True:
+                fresh = fleet.update(nodes.nodes())
+                screen.update(_pool(enrolled), fresh)
+                if fleet.settled or fleet.elapsed > DEADLINE_SECONDS:
+                    break
+                time.sleep(LOOK_EVERY)
+        done = sum(server.registered for server in fleet.servers)
+        mark = "done" if done == len(fleet.servers) else "failed"
+        self._talk.say(
+            f"{done} of {len(fleet.servers)} servers are managed nodes, {fleet.elapsed:.1f} s after power-on", mark=mark
+        )
+
+    def _explain_failures(self, fleet: Fleet) -> None:
+        for server in fleet.servers:
+            if not server.registered:
+                last = server.machine.console.strip().splitlines()[-3:]
+                self._talk.say(f"{server.name}: {server.stage}; its console ends: {' | '.join(last)}", mark="failed")
+
+    def _keep(self) -> None:
+        self._talk.say("everything stays up until Ctrl-C; in another terminal:")
+        for line in exports(environment(self._cloud)):
+            self._talk.plain(f"  {line}")
+        self._talk.plain(f"  moorings enrolment status --stack-name {STACK}")
+        wait_for_the_end()
+
+    @contextmanager
+    def _timed(self, what: str) -> Iterator[None]:
+        began = time.monotonic()
+        with self._talk.working(what):
+            yield
+        self._talk.say(f"{what} ({time.monotonic() - began:.1f} s)", mark="done")
+
+
+NODE_COLUMNS = ("NODE", "NAME", "CLOUD", "OS", "ONLINE", ">SECONDS")
+
+
+def _pool(enrolled: Enrolled) -> PoolStatus | None:
+    return next(iter(enrolled.oversight.overview().pools), None)
+
+
+def _row(server: Server) -> tuple[str, ...]:
+    seconds = f"{server.seconds:.1f}" if server.seconds is not None else "-"
+    return (
+        server.node or "-",
+        server.name,
+        server.kind.cloud,
+        server.os_label,
+        "yes" if server.registered else "no",
+        seconds,
+    )
+
+
+def _as_json(fleet: Fleet, truth: Truth, *, live: int, seconds: float) -> dict[str, Any]:
+    nodes = [
+        {
+            "node": server.node,
+            "name": server.name,
+            "cloud": server.kind.cloud,
+            "os": server.os_label,
+            "registered": server.registered,
+            "seconds": round(server.seconds, 2) if server.seconds is not None else None,
+        }
+        for server in fleet.servers
+    ]
+    return {"nodes": nodes, "activations": {**asdict(truth), "live_after": live}, "seconds": round(seconds, 1)}
+
+
+def _summary(results: Results, fleet: Fleet, truth: Truth, *, live: int, seconds: float) -> None:
+    done = sum(server.registered for server in fleet.servers)
+    results.line()
+    first = ", each with the first code it got" if truth.granted == done == len(fleet.servers) else ""
+    results.line(f"{done} of {len(fleet.servers)} servers registered{first}", style="bold")
+    results.line(
+        f"activations: {truth.created} created, {truth.granted} slots granted, {truth.over_issued} over-issued,"
+        f" {live} left after removal"
+    )
+    results.line(f"all of it in {seconds:.1f} s; nothing stays behind")

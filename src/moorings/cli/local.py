@@ -1,0 +1,146 @@
+"""`moorings local …`: the local cloud in the foreground, and what to export to work with it."""
+
+import os
+import shlex
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from moorings.cli.options import Json
+from moorings.cli.output import Results, Talk
+from moorings.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from localcloud.cloud import LocalCloud
+
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="An AWS account of your own on this computer, on loopback only."
+)
+DEFAULT_REGION = "us-east-1"
+PLATFORM = "MOORINGS_FUNCTION_PLATFORM"
+
+
+@app.callback()
+def _local() -> None:
+    """An AWS account of your own on this computer, on loopback only.
+
+    \b
+    Example:
+      moorings local up
+    """
+
+
+@app.command("up")
+def up(
+    *,
+    port: Annotated[
+        int, typer.Option("--port", help="Port of the AWS endpoint; 0: a free one.", min=0, max=65_535)
+    ] = 0,
+    scale: Annotated[
+        float,
+        typer.Option("--scale", help="Time scale of emulated durations: 0.01 makes 5 minutes 3 seconds.", max=1.0),
+    ] = 1.0,
+    region: Annotated[str, typer.Option("--region", help="Region of the account.", metavar="REGION")] = DEFAULT_REGION,
+    json: Json = False,
+) -> None:
+    """Start a local cloud, print what to export for it, and stay until Ctrl-C.
+
+    moorings, the AWS CLI and every AWS SDK work with it like with AWS: only these variables differ. Nothing leaves this
+    computer, and nothing is left behind.
+
+    \b
+    Examples:
+      moorings local up
+      moorings local up --port 4566 --scale 0.01 --json
+    """
+    results, talk = Results(as_json=json), Talk()
+    if not scale > 0:
+        raise Misconfigured(f"--scale {scale} is no time scale", remedy="give a number above 0, at most 1")
+    with running(talk, port=port, scale=scale, region=region) as cloud:
+        variables = environment(cloud)
+        if json:
+            results.json(
+                {
+                    "endpoint": cloud.endpoint_url,
+                    "account": cloud.world.account,
+                    "region": region,
+                    "ca_file": str(cloud.ca_file),
+                    "environment": variables,
+                }
+            )
+        else:
+            for line in exports(variables):
+                results.line(line)
+        talk.say("in another terminal, export these; then for example: aws ec2 describe-vpcs; moorings nodes list")
+        talk.say("Ctrl-C stops the local cloud and forgets all of it")
+        wait_for_the_end()
+    talk.say("local cloud stopped", mark="done")
+
+
+@contextmanager
+def running(talk: Talk, *, port: int = 0, scale: float = 1.0, region: str = DEFAULT_REGION) -> Iterator["LocalCloud"]:
+    """A local cloud while the block runs; what this host lacks for it is Misconfigured."""
+    try:
+        from localcloud.cloud import LocalCloud  # noqa: PLC0415 - an optional extra
+        from localcloud.errors import CannotRun  # noqa: PLC0415 - an optional extra
+    except ImportError as error:
+        raise Misconfigured(
+            f"the local cloud is not installed: {error}", remedy="install it with: pip install 'moorings[local]'"
+        ) from error
+    try:
+        with talk.working("starting the local cloud"):
+            cloud = LocalCloud(port=port, scale=scale, region=region)
+            try:
+                cloud.start()
+            except OSError as error:
+                raise Misconfigured(
+                    f"port {port} cannot be had: {error}", remedy="give another --port, or 0 for a free one"
+                ) from error
+        talk.say(f"local cloud: account {cloud.world.account}, {region}, {cloud.endpoint_url}", mark="done")
+        try:
+            yield cloud
+        finally:
+            with talk.working("stopping the local cloud"):
+                cloud.stop()
+    except CannotRun as error:
+        fact, _, remedy = str(error).partition("; install with: ")
+        raise Misconfigured(fact, remedy=f"install with: {remedy}" if remedy else "") from error
+
+
+def environment(cloud: "LocalCloud") -> dict[str, str]:
+    """What moorings, the AWS CLI and SDKs need in their environment to work with `cloud`."""
+    return {**cloud.environment(), PLATFORM: cloud.function_platform}
+
+
+def exports(variables: Mapping[str, str]) -> list[str]:
+    """The same as lines for a shell."""
+    return [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+
+
+@contextmanager
+def only_this_cloud(cloud: "LocalCloud") -> Iterator[None]:
+    """For this process, `cloud` is AWS: whatever pointed to a real account is put aside until the block ends."""
+    before = dict(os.environ)
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ.update(environment(cloud))
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def wait_for_the_end() -> None:
+    """Block until Ctrl-C or a polite kill."""
+    ended = threading.Event()
+    before = {each: signal.signal(each, lambda *_: ended.set()) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        ended.wait()
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

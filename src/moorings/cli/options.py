@@ -1,0 +1,42 @@
+"""Options that many commands share, so that they are called and explained alike everywhere."""
+
+import re
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from moorings.deploy.enrolment import DEFAULT_STACK
+from moorings.enrolment.fields import duration
+from moorings.errors import Invalid
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")]
+Region = Annotated[
+    str, typer.Option("--region", help="AWS Region; default: AWS_REGION, then that of the profile.", metavar="REGION")
+]
+Profile = Annotated[
+    str, typer.Option("--profile", help="AWS profile; default: AWS_PROFILE, as everywhere.", metavar="NAME")
+]
+StackName = Annotated[str, typer.Option("--stack-name", help="Name of the enrolment stack.", metavar="NAME")]
+
+STACK = DEFAULT_STACK
+_STACK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,116}")  # room for "-endpoint" below CloudFormation's 128
+
+
+def checked_stack_name(name: str) -> str:
+    """The name, or Invalid if CloudFormation would not take it."""
+    if not _STACK_NAME.fullmatch(name):
+        raise Invalid(
+            f"{name!r} is no stack name", remedy="use letters, digits and hyphens, a letter first, at most 117"
+        )
+    return name
+
+
+def checked_duration(text: str, *, option: str) -> timedelta:
+    """The duration behind `30d` or `1h30m`; Invalid names the option otherwise."""
+    found = duration(text)
+    if not found:
+        raise Invalid(f"{option} {text!r} is no duration", remedy="write it as 30d, 12h or 1h30m")
+    return found

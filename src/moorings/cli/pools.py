@@ -1,0 +1,165 @@
+"""`moorings enrolment pools …`: the configuration document, looked at, checked, and put in force."""
+
+import difflib
+import json as json_text
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from moorings.cli import toml
+from moorings.cli.options import STACK, DryRun, Json, Profile, Region, StackName, Yes
+from moorings.cli.output import Results, Talk
+from moorings.cli.surroundings import Enrolled, open_aws, open_enrolment
+from moorings.deploy.enrolment import UNKNOWN_ENDPOINT, UNKNOWN_ROLE, with_endpoint, with_node_role
+from moorings.enrolment import configuration
+from moorings.enrolment.fields import written
+from moorings.enrolment.model import Configuration, Pool
+from moorings.errors import Invalid, Misconfigured, Refused
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="The pools and rules of enrolment: one TOML document (docs/configuration.md), checked before it is in force.",
+)
+File = Annotated[Path, typer.Argument(help="The configuration document, TOML; - reads standard input.", metavar="FILE")]
+IN_FORCE_AFTER = "in force everywhere within a minute"
+
+
+@app.command("show")
+def show(stack_name: StackName = STACK, json: Json = False, region: Region = "", profile: Profile = "") -> None:
+    """Show the configuration in force, as TOML that `apply` takes.
+
+    \b
+    Examples:
+      moorings enrolment pools show > pools.toml
+      moorings enrolment pools show --json
+    """
+    results, talk = Results(as_json=json), Talk()
+    with talk.working(f"reading the configuration of {stack_name}"):
+        document, version = _in_force(open_enrolment(open_aws(region, profile), stack_name, talk=talk))
+    if json:
+        results.json({"version": version, "configuration": document})
+        return
+    results.line(f"# {_version(version)} of {stack_name}")
+    results.line(toml.written(document).rstrip())
+
+
+@app.command("validate")
+def validate(file: File, json: Json = False) -> None:
+    """Check a configuration document; needs no account. Every problem is named, with its place.
+
+    A pool without node_role takes the role of the stack, a rule without vpce the endpoint of the stack.
+
+    \b
+    Examples:
+      moorings enrolment pools validate pools.toml
+      moorings enrolment pools validate - --json < pools.toml
+    """
+    results = Results(as_json=json)
+    checked = configuration.parse(_filled(read(file), UNKNOWN_ROLE, UNKNOWN_ENDPOINT), version=1)
+    if json:
+        results.json({"valid": True, "pools": list(checked.pools), "rules": [rule.name for rule in checked.rules]})
+        return
+    results.line(f"{file} holds: {_counted(checked)}")
+    results.table(POOL_COLUMNS, [pool_row(pool) for pool in checked.pools.values()])
+
+
+@app.command("apply")
+def apply(
+    file: File,
+    *,
+    stack_name: StackName = STACK,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+    region: Region = "",
+    profile: Profile = "",
+) -> None:
+    """Check a configuration document and put it in force; the functions take it up within a minute.
+
+    Pools whose activations were made under other settings are rotated. A document that does not hold changes nothing,
+    and neither does one that somebody else's has overtaken.
+
+    \b
+    Examples:
+      moorings enrolment pools apply pools.toml
+      moorings enrolment pools apply pools.toml --dry-run
+    """
+    results, talk = Results(as_json=json), Talk()
+    given = read(file)
+    configuration.parse(_filled(given, UNKNOWN_ROLE, UNKNOWN_ENDPOINT), version=1)
+    enrolled = open_enrolment(open_aws(region, profile), stack_name, talk=talk)
+    old, version = _in_force(enrolled)
+    wanted = _filled(
+        given, enrolled.stack.outputs["NodeRoleName"], enrolled.stack.parameters.get("VpcEndpointForApiGateway", "")
+    )
+    changed = old != wanted
+    if changed and not json:
+        _show_difference(talk, old, wanted)
+    if changed and not dry_run:
+        if not (yes or talk.ask(f"Put this in force for {stack_name}?")):
+            raise Refused("the configuration was not changed", remedy="answer y, or give --yes")
+        version = enrolled.configurations.apply(wanted, replacing=version).version
+    _tell_applied(results, changed=changed, dry_run=dry_run, version=version)
+
+
+def _tell_applied(results: Results, *, changed: bool, dry_run: bool, version: int) -> None:
+    if results.as_json:
+        results.json({"changed": changed, "dry_run": dry_run, "version": version})
+    elif not changed:
+        results.line(f"{_version(version)} is the same already: nothing to change")
+    elif dry_run:
+        results.line(f"would replace {_version(version)}")
+    else:
+        results.line(f"{_version(version)} is {IN_FORCE_AFTER}")
+
+
+def read(file: Path) -> dict[str, Any]:
+    """The document in a file (or on stdin), unchecked; Invalid if it cannot be read, Misconfigured if it is no TOML."""
+    try:
+        text = typer.get_text_stream("stdin").read() if str(file) == "-" else file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Invalid(f"{file} cannot be read: {error}", remedy="name a TOML file in UTF-8") from error
+    try:
+        return configuration.parse_toml(text)
+    except Misconfigured as error:
+        raise Misconfigured(f"{file}: {error.message}", remedy=error.remedy) from error
+
+
+POOL_COLUMNS = ("POOL", "MODE", ">LIMIT", "LIFE", "MARGIN", "CLAIM", ">GRANTS/H", "NODE ROLE")
+
+
+def pool_row(pool: Pool) -> tuple[str, ...]:
+    """A pool's settings, as the columns have them."""
+    spans = (written(pool.life), written(pool.margin), written(pool.claim_window))
+    role = "of the stack" if pool.node_role == UNKNOWN_ROLE else pool.node_role
+    return (pool.name, pool.mode.value, f"{pool.registration_limit:,}", *spans, f"{pool.grants_per_hour:,}", role)
+
+
+def _filled(document: dict[str, Any], role: str, endpoint: str) -> dict[str, Any]:
+    return with_endpoint(with_node_role(document, role), endpoint)
+
+
+def _in_force(enrolled: Enrolled) -> tuple[dict[str, Any], int]:
+    text, version = enrolled.configurations.document()
+    return configuration.parse_json(text), version
+
+
+def _version(version: int) -> str:
+    return f"configuration version {version}" if version else "the stack's own default configuration"
+
+
+def _counted(checked: Configuration) -> str:
+    def count(number: int, word: str) -> str:
+        return f"{number} {word}{'' if number == 1 else 's'}"
+
+    return f"{count(len(checked.pools), 'pool')}, {count(len(checked.rules), 'rule')}"
+
+
+def _show_difference(talk: Talk, old: dict[str, Any], new: dict[str, Any]) -> None:
+    # Both in one order of keys: what differs is then what was changed, not how it was written.
+    before, after = (toml.written(json_text.loads(json_text.dumps(each, sort_keys=True))) for each in (old, new))
+    lines = difflib.unified_diff(before.splitlines(), after.splitlines(), "in force", "new", lineterm="", n=1)
+    for line in lines:
+        talk.plain(line, {"+": "green", "-": "red"}.get(line[:1], "dim"))

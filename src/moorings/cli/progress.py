@@ -1,0 +1,59 @@
+"""A deployment as it is seen happening: steps, CloudFormation's events, and the plan to be approved."""
+
+from collections import Counter
+
+from rich.table import Table
+
+from moorings.cli.output import Talk, table
+from moorings.deploy.enrolment import Step
+from moorings.deploy.stacks import ChangeSet, StackEvent
+
+_SETTLED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE")
+_STACK = "AWS::CloudFormation::Stack"
+
+
+class DeployProgress:
+    """Tells steps and events on stderr; `each_resource` also a line for every resource that is done."""
+
+    def __init__(self, talk: Talk, *, each_resource: bool = True) -> None:
+        self._talk = talk
+        self._each = each_resource
+        self._done: Counter[str] = Counter()
+        self._expected: dict[str, int] = {}
+
+    def __call__(self, progress: Step | StackEvent) -> None:
+        """What `deploy` and `remove` call."""
+        if isinstance(progress, Step):
+            self._talk.now(progress.text)
+        elif progress.type != _STACK:
+            self._resource(progress)
+
+    def approve(self, planned: ChangeSet, *, ask: bool) -> bool:
+        """Show what a plan would do, and whether it may; remembers how much there is to do."""
+        self._expected[planned.stack] = len(planned.changes)
+        if not self._each:
+            return True
+        self._talk.show(plan_table(planned))
+        verb = "Create" if planned.creates else "Change"
+        return not ask or self._talk.ask(f"{verb} stack {planned.stack} like this?")
+
+    def _resource(self, event: StackEvent) -> None:
+        if event.failed:
+            self._talk.say(f"{event.resource} ({event.type}) {event.status}: {event.reason}", mark="failed")
+        elif event.status in _SETTLED:
+            self._done[event.stack] += 1
+            if self._each:
+                self._talk.say(f"{event.resource}  {event.type}", mark="done")
+        expected = self._expected.get(event.stack)
+        count = f"{self._done[event.stack]} of {expected}" if expected else str(self._done[event.stack])
+        if self._talk.live:
+            self._talk.now(f"stack {event.stack}: {count} resources done")
+
+
+def plan_table(planned: ChangeSet) -> Table:
+    """A plan as a table: what happens to which resource."""
+    rows = [
+        (change.action + (" (replaces it)" if change.replacement else ""), change.resource, change.type)
+        for change in planned.changes
+    ]
+    return table(("DO", "RESOURCE", f"TYPE (stack {planned.stack})"), rows)
