@@ -73,7 +73,7 @@ if [[ -s /rig/agent-says ]]; then
   mapfile -t words </rig/agent-says
   printf '%s\n' "${words[@]:1}" >/rig/agent-says
   [[ ${#words[@]} -gt 1 ]] || /real/rm /rig/agent-says
-  echo "with $3: ERROR Registration failed due to error registering the instance with AWS SSM. ${words[0]}"
+  echo "ERROR Registration failed due to error registering the instance with AWS SSM. ${words[0]} (with $3)"
   exit 1
 fi
 /real/mkdir -p /var/lib/amazon/ssm/Vault/Store
@@ -136,7 +136,7 @@ class Server:
             "MOORINGS_RETRY_CAP": "0.02",
             "MOORINGS_DEADLINE": "60",
             "MOORINGS_START_POLL": "0.01",
-            "MOORINGS_START_WAIT": "0.05",
+            "MOORINGS_START_WAIT": "30",
         }
 
     def write(self, path: str, content: str | bytes) -> None:

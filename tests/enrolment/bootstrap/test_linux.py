@@ -111,11 +111,12 @@ def test_a_registered_agent_that_does_not_run_is_started(server: Server, api: Ap
     assert not api.asked
 
 
-def test_a_registration_that_was_cleared_is_none(server: Server, api: Api, script: str) -> None:
-    """`-register -clear` empties the vault and leaves the registration file with the old id."""
+@pytest.mark.parametrize("node", ["", "mi-0123456789abcdef0"])
+def test_a_registration_that_was_cleared_is_none(server: Server, api: Api, script: str, node: str) -> None:
+    """`-register -clear` empties the vault and leaves the registration file; without its key a node is none."""
     server.install()
     server.register()
-    server.write(VAULT, '{"instanceID":"","region":"","privateKey":""}')
+    server.write(VAULT, f'{{"instanceID":"{node}","region":"","privateKey":""}}')
 
     assert server.run(script).code == 0
     assert len(server.registrations) == 1
@@ -354,10 +355,21 @@ def test_two_runs_at_once_register_once(server: Server, api: Api, script: str) -
     assert len(api.asked) == 1
 
 
-def test_what_it_starts_does_not_keep_its_lock(server: Server, api: Api, script: str) -> None:
-    """An agent that inherited the lock would make every later run wait for it."""
-    kept = "[[ ! -e /proc/self/fd/9 ]] || echo $0 >>/rig/kept\n"
-    for name in ("dpkg", "systemctl"):
+def test_a_run_that_waited_for_an_uninstall_takes_the_new_lock(server: Server, api: Api, script: str) -> None:
+    """The file that it waited for is gone: to hold that one would keep nobody out."""
+    server.imitate("flock", "[[ -e /rig/gone ]] || { /real/rm -r /var/lib/moorings; : >/rig/gone; }")
+
+    run = server.run(script)
+
+    assert run.code == 0, run.err
+    assert len(run.called("flock")) == 2
+
+
+def test_what_it_starts_has_neither_its_lock_nor_its_input(server: Server, api: Api, script: str) -> None:
+    """An agent with the lock would make every later run wait; what reads our input eats the script's own text."""
+    lock = "[[ ! -e /proc/self/fd/9 ]] || echo $0 >>/rig/kept\n"
+    both = lock + "[[ /proc/self/fd/0 -ef /dev/null ]] || echo $0 >>/rig/kept\n"
+    for name, kept in {"dpkg": both, "systemctl": both, "amazon-ssm-agent": both.removeprefix(lock)}.items():
         server.imitate(name, kept + server.read(f"rig/imitations/{name}"))
 
     assert server.run(script).code == 0

@@ -169,12 +169,17 @@ CASES: dict[str, tuple[int, Callable[[Scene], Run]]] = {
     "signed by a stranger": (15, _by_a_stranger),
     "signed by an expired key": (15, _by_an_expired_key),
     "not a signature": (15, _not_a_signature),
+    "verifier that is content but names no good signature": (15, _imitating("gpgv", "exit 0")),
+    "verifier that names a good signature but fails": (
+        15,
+        _imitating("gpgv", "echo '[GNUPG:] GOODSIG x'; echo '[GNUPG:] VALIDSIG x'; exit 1"),
+    ),
     "dpkg fails": (16, _file("rig/dpkg-fails", "dpkg: error: archive is corrupt\n")),
     "no more activations": (17, _file("rig/agent-says", "RegistrationLimitExceeded: full\n" * 3)),
     "registration refused": (17, _file("rig/agent-says", "InvalidPublicKey: no\n")),
     "agent lies": (17, _imitating("amazon-ssm-agent", "exit 0")),
     "service does not start": (18, _file("rig/no-start", "")),
-    "agent ends at once": (18, _file("rig/dies", "")),
+    "agent ends at once": (18, lambda scene: _dying(scene).run(MOORINGS_START_WAIT="0.05")),
     "package cannot be removed": (19, _old_package_left),
     "nothing foreseen": (70, _imitating("mktemp", "exit 1")),
 }
@@ -183,6 +188,11 @@ BEFORE_INSTALLING = {2, 10, 11, 12, 13, 14, 15}
 
 def _installed(scene: Scene) -> Scene:
     scene.server.install()
+    return scene
+
+
+def _dying(scene: Scene) -> Scene:
+    scene.server.write("rig/dies", "")
     return scene
 
 

@@ -353,8 +353,11 @@ END
   load_key() { # KEY and NODE_BEFORE, from the run that was cut short or new; the same key is granted the same activation
     local pattern='^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}) (mi-[0-9A-Za-z]+|none)$' line=''
     [[ ! -r $KEY_FILE ]] || line=$(<"$KEY_FILE")
-    [[ $line =~ $pattern ]] || new_key
-    [[ ! $line =~ $pattern ]] || { KEY=${BASH_REMATCH[1]} NODE_BEFORE=${BASH_REMATCH[3]}; }
+    if [[ $line =~ $pattern ]]; then
+      KEY=${BASH_REMATCH[1]} NODE_BEFORE=${BASH_REMATCH[3]}
+    else
+      new_key
+    fi
   }
 
   new_key() {
