@@ -150,8 +150,10 @@ def _completed(statement: Mapping[str, Any], arn: str) -> dict[str, Any]:
     made = dict(statement)
     for element in ("Resource", "NotResource"):
         if element in made:
-            listed = made[element] if isinstance(made[element], list) else [made[element]]
-            made[element] = [
-                f"{arn}{one.removeprefix('execute-api:')}" if one.startswith("execute-api:/") else one for one in listed
-            ]
+            given = made[element]
+            made[element] = _whole(given, arn) if isinstance(given, str) else [_whole(one, arn) for one in given]
     return made
+
+
+def _whole(resource: str, arn: str) -> str:
+    return f"{arn}{resource.removeprefix('execute-api:')}" if resource.startswith("execute-api:/") else resource

@@ -43,7 +43,6 @@ class Alarm(ResourceType):
                         "Expression": TEXT,
                         "Label": TEXT,
                         "ReturnData": BOOLEAN,
-                        "Period": INTEGER,
                         "MetricStat": Struct(
                             {
                                 "Metric": Struct({"Namespace": TEXT, "MetricName": TEXT, "Dimensions": _DIMENSIONS}),

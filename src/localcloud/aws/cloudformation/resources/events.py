@@ -1,18 +1,17 @@
 """AWS::Events: rules on the default bus."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from localcloud.aws.cloudformation.model import Made
-from localcloud.aws.cloudformation.shapes import DOCUMENT, INTEGER, TAGS, TEXT, ListOf, Struct
+from localcloud.aws.cloudformation.shapes import INTEGER, TAGS, TEXT, ListOf, Struct
 from localcloud.aws.cloudformation.types import Failed, Place, ResourceType, picked
 
 Properties = Mapping[str, Any]
 
 
 class Rule(ResourceType):
-    """A rule with its schedule or pattern and its targets."""
+    """A rule with its schedule and targets; nothing here delivers events by pattern."""
 
     name = "AWS::Events::Rule"
     properties = Struct(
@@ -20,24 +19,21 @@ class Rule(ResourceType):
             "Name": TEXT,
             "Description": TEXT,
             "ScheduleExpression": TEXT,
-            "EventPattern": DOCUMENT,
             "State": TEXT,
-            "RoleArn": TEXT,
             "Targets": ListOf(
                 Struct(
                     {
                         "Id": TEXT,
                         "Arn": TEXT,
                         "Input": TEXT,
-                        "RoleArn": TEXT,
                         "RetryPolicy": Struct({"MaximumRetryAttempts": INTEGER, "MaximumEventAgeInSeconds": INTEGER}),
-                        "DeadLetterConfig": Struct({"Arn": TEXT}),
                     },
                     required=("Id", "Arn"),
                 )
             ),
             "Tags": TAGS,
-        }
+        },
+        required=("ScheduleExpression",),
     )
     replaced_by = frozenset({"Name"})
     attributes = frozenset({"Arn"})
@@ -74,9 +70,7 @@ class Rule(ResourceType):
         client.delete_rule(Name=made.id)
 
     def _put(self, place: Place, name: str, properties: Properties, *, tagged: bool) -> str:
-        arguments = picked(properties, {key: key for key in ("Description", "ScheduleExpression", "State", "RoleArn")})
-        if "EventPattern" in properties:
-            arguments["EventPattern"] = json.dumps(properties["EventPattern"])
+        arguments = picked(properties, {key: key for key in ("Description", "ScheduleExpression", "State")})
         if tagged and (tags := place.tag_list(properties.get("Tags"))):
             arguments["Tags"] = tags
         return str(place.client("events").put_rule(Name=name, **arguments)["RuleArn"])

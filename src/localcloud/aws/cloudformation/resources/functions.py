@@ -39,7 +39,7 @@ class Function(ResourceType):
     name = "AWS::Lambda::Function"
     properties = Struct(
         {
-            "Code": Struct({"S3Bucket": TEXT, "S3Key": TEXT, "S3ObjectVersion": TEXT, "ZipFile": TEXT}),
+            "Code": Struct({"S3Bucket": TEXT, "S3Key": TEXT, "ZipFile": TEXT}),
             "FunctionName": TEXT,
             "Description": TEXT,
             "Handler": TEXT,
@@ -144,9 +144,7 @@ class LayerVersion(ResourceType):
     name = "AWS::Lambda::LayerVersion"
     properties = Struct(
         {
-            "Content": Struct(
-                {"S3Bucket": TEXT, "S3Key": TEXT, "S3ObjectVersion": TEXT}, required=("S3Bucket", "S3Key")
-            ),
+            "Content": Struct({"S3Bucket": TEXT, "S3Key": TEXT}, required=("S3Bucket", "S3Key")),
             "LayerName": TEXT,
             "Description": TEXT,
             "LicenseInfo": TEXT,

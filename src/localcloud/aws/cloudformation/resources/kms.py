@@ -10,6 +10,8 @@ from localcloud.aws.cloudformation.types import Place, ResourceType, picked
 
 Properties = Mapping[str, Any]
 
+_SETTINGS = ("Description", "KeySpec", "KeyUsage")
+
 
 class Key(ResourceType):
     """A symmetric key; deleting it schedules the deletion, as in the service."""
@@ -32,7 +34,8 @@ class Key(ResourceType):
 
     def create(self, place: Place, properties: Properties) -> Made:
         client = place.client("kms")
-        arguments = picked(properties, {name: name for name in ("Description", "KeySpec", "KeyUsage")})
+        # moto knows no default of its own for the usage.
+        arguments = {"KeyUsage": "ENCRYPT_DECRYPT", **picked(properties, {name: name for name in _SETTINGS})}
         if "KeyPolicy" in properties:
             arguments["Policy"] = json.dumps(properties["KeyPolicy"])
         key = client.create_key(
