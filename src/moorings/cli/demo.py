@@ -38,7 +38,7 @@ LOOK_EVERY = 0.4  # seconds
 def demo(
     *,
     servers: Annotated[
-        int, typer.Option("--servers", help="How many servers boot at once.", min=1, max=MOST_SERVERS)
+        int, typer.Option("--servers", help="How many servers boot at once.", metavar="N", min=1, max=MOST_SERVERS)
     ] = 12,
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything up until Ctrl-C, to look around.")] = False,
     json: Json = False,

@@ -36,7 +36,7 @@ def status(stack_name: StackName = STACK, json: Json = False, region: Region = "
     """
     results, talk = Results(as_json=json), Talk()
     aws = open_aws(region, profile)
-    with talk.working(f"looking at {stack_name}"):
+    with talk.looking(f"looking at {stack_name}"):
         enrolled = open_enrolment(aws, stack_name, talk=talk)
         overview = enrolled.oversight.overview()
     if json:
@@ -49,7 +49,7 @@ def status(stack_name: StackName = STACK, json: Json = False, region: Region = "
 def grants(
     *,
     pool: Annotated[str, typer.Option("--pool", help="Only of this pool.", metavar="POOL")] = "",
-    most: Annotated[int, typer.Option("--most", help="How many, newest first.", min=1, max=10_000)] = 20,
+    most: Annotated[int, typer.Option("--most", help="How many, newest first.", metavar="N", min=1, max=10_000)] = 20,
     stack_name: StackName = STACK,
     json: Json = False,
     region: Region = "",
@@ -66,7 +66,7 @@ def grants(
       moorings enrolment grants --pool default --most 100 --json
     """
     results, talk = Results(as_json=json), Talk()
-    with talk.working(f"reading the grants of {stack_name}"):
+    with talk.looking(f"reading the grants of {stack_name}"):
         enrolled = open_enrolment(open_aws(region, profile), stack_name, talk=talk)
         found = enrolled.oversight.grants(pool=pool, most=most)
     if json:

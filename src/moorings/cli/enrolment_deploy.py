@@ -98,7 +98,7 @@ def deploy(
         "DeletionProtection": None if deletion_protection is None else ("yes" if deletion_protection else "no"),
         "AlarmTopicArn": alarm_topic,
     }
-    with talk.working(f"looking at {name}"):
+    with talk.looking(f"looking at {name}"):
         there = _There.look(aws, name)
     plan = EnrolmentPlan(
         stack=name,
@@ -117,6 +117,8 @@ def deploy(
 
 
 def _deploy(plan: EnrolmentPlan, aws: Aws, results: Results, talk: Talk, *, ask: bool) -> None:
+    if ask:
+        talk.require_somebody(f"deploy {plan.stack}?")
     progress = DeployProgress(talk)
     with talk.working(f"deploying {plan.stack}"):
         deployed = deployment.deploy(

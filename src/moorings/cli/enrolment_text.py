@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
-from moorings.cli.output import Results, ago, until
+from moorings.cli.output import Results, ago, counted, until
 from moorings.deploy.enrolment import Deployed, Removed
 from moorings.deploy.stacks import Stack
 from moorings.enrolment.model import Grant, Mode, Pool
@@ -162,7 +162,8 @@ def removed_json(removed: Removed) -> dict[str, Any]:
 
 def show_removed(results: Results, removed: Removed) -> None:
     """What `remove` prints."""
-    counts = f"{removed.activations} activations, {removed.codes} codes, {removed.artifacts} zips"
+    amounts = ((removed.activations, "activation"), (removed.codes, "code"), (removed.artifacts, "zip"))
+    counts = ", ".join(counted(number, word) for number, word in amounts)
     results.line(
         f"removed: {', '.join(removed.stacks) or 'no stack'}; {counts}{', the bucket' if removed.bucket else ''}"
     )

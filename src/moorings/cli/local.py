@@ -38,11 +38,16 @@ def _local() -> None:
 def up(
     *,
     port: Annotated[
-        int, typer.Option("--port", help="Port of the AWS endpoint; 0: a free one.", min=0, max=65_535)
+        int, typer.Option("--port", help="Port of the AWS endpoint; 0: a free one.", metavar="PORT", min=0, max=65_535)
     ] = 0,
     scale: Annotated[
         float,
-        typer.Option("--scale", help="Time scale of emulated durations: 0.01 makes 5 minutes 3 seconds.", max=1.0),
+        typer.Option(
+            "--scale",
+            help="Time scale of emulated durations: 0.01 makes 5 minutes 3 seconds.",
+            metavar="FACTOR",
+            max=1.0,
+        ),
     ] = 1.0,
     region: Annotated[str, typer.Option("--region", help="Region of the account.", metavar="REGION")] = DEFAULT_REGION,
     json: Json = False,

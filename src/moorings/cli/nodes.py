@@ -39,7 +39,7 @@ def list_nodes(
     """
     results, talk = Results(as_json=json), Talk()
     fleet = fleet_of(open_aws(region, profile))
-    with talk.working("listing managed nodes"):
+    with talk.looking("listing managed nodes"):
         nodes = sorted(fleet.nodes(offline_only=offline), key=_age)
     _show(nodes, results, talk, nothing="no managed nodes" + (" are offline" if offline else ""))
 
@@ -61,7 +61,7 @@ def list_stale(
     results, talk = Results(as_json=json), Talk()
     silent_for = checked_duration(after, option="--after")
     fleet = fleet_of(open_aws(region, profile))
-    with talk.working("looking for silent nodes"):
+    with talk.looking("looking for silent nodes"):
         nodes = stale(fleet.nodes(offline_only=True), after=silent_for, now=SystemClock().now())
     _show(nodes, results, talk, nothing=f"no node has been silent for {after}")
 

@@ -41,7 +41,13 @@ class Results:
 
     def show(self, what: Table) -> None:
         """Print a table that is made already."""
-        self._console.print(what)
+        if self._console.is_terminal:
+            self._console.print(what)
+            return
+        with self._console.capture() as captured:
+            self._console.print(what)
+        for line in captured.get().splitlines():
+            self._console.out(line.rstrip(), highlight=False)
 
 
 class Talk:
@@ -70,6 +76,15 @@ class Talk:
         finally:
             self._status = None
 
+    @contextmanager
+    def looking(self, text: str) -> Iterator[None]:
+        """The same for what is over in a moment: a log need not know of it."""
+        if self.live:
+            with self.working(text):
+                yield
+        else:
+            yield
+
     def now(self, text: str) -> None:
         """What goes on now: replaces the spinner's text, or is said."""
         if self._status is not None:
@@ -88,8 +103,7 @@ class Talk:
 
     def ask(self, question: str) -> bool:
         """A yes or no, asked on stderr. Misconfigured if there is nobody to ask."""
-        if not sys.stdin.isatty():
-            raise Misconfigured(f"this needs a yes: {question}", remedy="give --yes, as there is no terminal to ask on")
+        self.require_somebody(question)
         if self._status is not None:
             self._status.stop()  # it would draw over the question
         self.console.print(Text.assemble(clean(question), (" [y/N] ", "bold")), end="")
@@ -97,6 +111,11 @@ class Talk:
         if self._status is not None:
             self._status.start()
         return answer in {"y", "yes"}
+
+    def require_somebody(self, question: str) -> None:
+        """Misconfigured if there is nobody to ask: told before work begins whose end would be a question."""
+        if not sys.stdin.isatty():
+            raise Misconfigured(f"this needs a yes: {question}", remedy="give --yes, as there is no terminal to ask on")
 
     def show(self, what: Table) -> None:
         """A table on stderr, such as a plan to decide on."""
@@ -123,6 +142,11 @@ def table(columns: Sequence[str], rows: Iterable[Iterable[str | Text]]) -> Table
 def clean(text: str) -> str:
     """Text that cannot move the cursor: names come from servers, which may call themselves anything."""
     return "".join(char if char.isprintable() or char in "\n\t" else "�" for char in text)
+
+
+def counted(number: int, word: str) -> str:
+    """`1 pool`, `2,000 pools`."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def ago(moment: datetime | None, now: datetime) -> str:

@@ -9,12 +9,12 @@ import typer
 
 from moorings.cli import toml
 from moorings.cli.options import STACK, DryRun, Json, Profile, Region, StackName, Yes
-from moorings.cli.output import Results, Talk
+from moorings.cli.output import Results, Talk, counted
 from moorings.cli.surroundings import Enrolled, open_aws, open_enrolment
 from moorings.deploy.enrolment import UNKNOWN_ENDPOINT, UNKNOWN_ROLE, with_endpoint, with_node_role
 from moorings.enrolment import configuration
 from moorings.enrolment.fields import written
-from moorings.enrolment.model import Configuration, Pool
+from moorings.enrolment.model import Pool
 from moorings.errors import Invalid, Misconfigured, Refused
 
 app = typer.Typer(
@@ -36,7 +36,7 @@ def show(stack_name: StackName = STACK, json: Json = False, region: Region = "",
       moorings enrolment pools show --json
     """
     results, talk = Results(as_json=json), Talk()
-    with talk.working(f"reading the configuration of {stack_name}"):
+    with talk.looking(f"reading the configuration of {stack_name}"):
         document, version = _in_force(open_enrolment(open_aws(region, profile), stack_name, talk=talk))
     if json:
         results.json({"version": version, "configuration": document})
@@ -61,7 +61,7 @@ def validate(file: File, json: Json = False) -> None:
     if json:
         results.json({"valid": True, "pools": list(checked.pools), "rules": [rule.name for rule in checked.rules]})
         return
-    results.line(f"{file} holds: {_counted(checked)}")
+    results.line(f"{file} holds: {counted(len(checked.pools), 'pool')}, {counted(len(checked.rules), 'rule')}")
     results.table(POOL_COLUMNS, [pool_row(pool) for pool in checked.pools.values()])
 
 
@@ -148,13 +148,6 @@ def _in_force(enrolled: Enrolled) -> tuple[dict[str, Any], int]:
 
 def _version(version: int) -> str:
     return f"configuration version {version}" if version else "the stack's own default configuration"
-
-
-def _counted(checked: Configuration) -> str:
-    def count(number: int, word: str) -> str:
-        return f"{number} {word}{'' if number == 1 else 's'}"
-
-    return f"{count(len(checked.pools), 'pool')}, {count(len(checked.rules), 'rule')}"
 
 
 def _show_difference(talk: Talk, old: dict[str, Any], new: dict[str, Any]) -> None:
