@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 import pytest
+from tests.enrolment.rig import Rig, new_rig
 
 from localcloud.clock import SteppedClock
 from localcloud.cloud import LocalCloud
-from tests.enrolment.rig import Rig, new_rig
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Enrolment in one process over a local cloud at the HTTP seam: real adapters, real botocore, no socket, a clock by hand."""
+"""Enrolment in one process over a local cloud at the HTTP seam: real adapters, no socket, a clock moved by hand."""
 
 import itertools
 import json
@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from functools import cache
+from typing import Any, ClassVar
 
 from localcloud.aws.seam import attach
 from localcloud.clock import SteppedClock
@@ -24,6 +25,14 @@ VPCE = "vpce-0123456789abcdef0"
 NODE_ROLE = "nodes"
 KEEPER = "keeper"
 _numbers = itertools.count(1)
+_keys: dict[str, str] = {}  # KMS key ARN by account
+
+
+@cache
+def client_of(cloud: LocalCloud, service: str) -> Any:
+    """The operator's client of a service, made once."""
+    return cloud.client(service)
+
 
 Wire = Callable[[Request], Response]
 
@@ -82,12 +91,9 @@ class Rig:
 
     def environment(self) -> Enrolment:
         """A new function environment: nothing cached, its own clients."""
-        session = self.cloud.session()
-        attach(session, self._dispatch)
-        made = Enrolment(self.settings, session=session, clock=ProductClock(self.clock), rng=random.Random(7))
-        return made
+        return Enrolment(self.settings, session=_Clients(self), clock=ProductClock(self.clock), rng=random.Random(7))
 
-    def _dispatch(self, request: Request) -> Response:
+    def dispatch(self, request: Request) -> Response:
         wire: Wire = self._to_cloud
         for wrap in self.wires:
             wire = wrap(wire)
@@ -145,7 +151,7 @@ class Rig:
 
     def live_activations(self) -> dict[str, dict[str, Any]]:
         """Every activation of this stack that the service has, by id."""
-        listed = self.cloud.client("ssm").get_paginator("describe_activations").paginate().build_full_result()
+        listed = client_of(self.cloud, "ssm").get_paginator("describe_activations").paginate().build_full_result()
         mine = f"stack={self.settings.stack} "
         return {each["ActivationId"]: each for each in listed["ActivationList"] if mine in each.get("Description", "")}
 
@@ -154,11 +160,42 @@ class Rig:
         return {activation_id for activation_id, _ in self.environment().upkeep.codes.stored()}
 
 
+class _Clients:
+    """A session whose clients are made once per local cloud: building one takes longer than all that it is used for."""
+
+    _made: ClassVar[dict[tuple[object, ...], Any]] = {}
+    serving: ClassVar[dict[str, Rig]] = {}  # by account: the rig whose client is being called
+
+    def __init__(self, rig: Rig) -> None:
+        self._rig = rig
+
+    def client(self, service: str, *, region_name: str, config: Any) -> Any:
+        account = self._rig.cloud.world.account
+        key = (account, service, id(config))
+        if key not in self._made:
+            client = self._rig.cloud.session().client(service, region_name=region_name, config=config)
+            attach(client, lambda request: self.serving[account].dispatch(request))  # noqa: PLW0108 - looked up late
+            self._made[key] = client
+        return _Client(self._made[key], self._rig)
+
+
+class _Client:
+    """A shared client in one rig's hands: whoever takes a method from it is the one that it serves."""
+
+    def __init__(self, client: Any, rig: Rig) -> None:
+        self._client = client
+        self._rig = rig
+
+    def __getattr__(self, name: str) -> Any:
+        _Clients.serving[self._rig.cloud.world.account] = self._rig
+        return getattr(self._client, name)
+
+
 def new_rig(cloud: LocalCloud, clock: SteppedClock, document: Mapping[str, Any] | None = None) -> Rig:
     """A new stack in `cloud`: its table and settings; role and key are shared."""
     number = next(_numbers)
     table = f"ledger-{number}"
-    cloud.client("dynamodb").create_table(
+    client_of(cloud, "dynamodb").create_table(
         TableName=table,
         BillingMode="PAY_PER_REQUEST",
         KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
@@ -179,11 +216,12 @@ def new_rig(cloud: LocalCloud, clock: SteppedClock, document: Mapping[str, Any] 
 
 def shared_key(cloud: LocalCloud) -> str:
     """The KMS key of the test account, and the node role, made on first use."""
+    if cloud.world.account in _keys:
+        return _keys[cloud.world.account]
     iam = cloud.client("iam")
     if not any(role["RoleName"] == NODE_ROLE for role in iam.list_roles()["Roles"]):
         trust = {"Effect": "Allow", "Principal": {"Service": "ssm.amazonaws.com"}, "Action": "sts:AssumeRole"}
         policy = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
         iam.create_role(RoleName=NODE_ROLE, AssumeRolePolicyDocument=policy)
-    kms = cloud.client("kms")
-    keys = kms.list_keys()["Keys"]
-    return str(keys[0]["KeyArn"] if keys else kms.create_key()["KeyMetadata"]["Arn"])
+    _keys[cloud.world.account] = str(cloud.client("kms").create_key()["KeyMetadata"]["Arn"])
+    return _keys[cloud.world.account]
