@@ -85,7 +85,7 @@ def table(clients: Clients, name: str, asked: Read) -> Read:
             key: kept["ProvisionedThroughput"][key] for key in ("ReadCapacityUnits", "WriteCapacityUnits")
         },
         "TimeToLiveSpecification": {
-            "AttributeName": expiry.get("AttributeName"),
+            "AttributeName": expiry.get("AttributeName", "expires"),
             "Enabled": expiry["TimeToLiveStatus"] == "ENABLED",
         },
         "PointInTimeRecoverySpecification": {
@@ -318,8 +318,8 @@ def security_group(clients: Clients, group_id: str, asked: Read) -> Read:
         "GroupDescription": kept["Description"],
         "GroupName": kept["GroupName"],
         "VpcId": kept["VpcId"],
-        "SecurityGroupIngress": [one for one in ingress if one in asked.get("SecurityGroupIngress", [])],
-        "SecurityGroupEgress": [one for one in egress if one in asked.get("SecurityGroupEgress", [])],
+        "SecurityGroupIngress": [one for one in asked.get("SecurityGroupIngress", []) if one in ingress],
+        "SecurityGroupEgress": [one for one in asked.get("SecurityGroupEgress", []) if one in egress],
         "Tags": _tags(kept["Tags"]),
     }
 

@@ -127,6 +127,14 @@ def template_parameters(template: Template) -> dict[str, Any]:
     }
 
 
+def template_summary(template: Template) -> dict[str, Any]:
+    """`template_parameters` with the types that GetTemplateSummary adds."""
+    told = template_parameters(template)
+    for entry in told["Parameters"]:
+        entry["ParameterType"] = str(template.parameters[entry["ParameterKey"]].get("Type", "String"))
+    return told
+
+
 def change_set_summary(owner: Stack, one: ChangeSet) -> dict[str, Any]:
     """A change set of ListChangeSets."""
     return _without_empty(

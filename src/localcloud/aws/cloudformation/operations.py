@@ -184,7 +184,7 @@ class _Api:
         else:
             template = self._template(call)
         return {
-            **answers.template_parameters(template),
+            **answers.template_summary(template),
             "ResourceTypes": sorted({entry.type for entry in template.resources.values()}),
             **_capabilities(template),
         }

@@ -3,6 +3,7 @@
 As in the service, a call that starts an operation answers at once; DescribeStacks and the events tell the rest.
 """
 
+import logging
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -20,6 +21,8 @@ from localcloud.errors import ServiceError
 
 if TYPE_CHECKING:
     from localcloud.world import World
+
+log = logging.getLogger(__name__)
 
 NO_UPDATES = "No updates are to be performed."
 NO_CHANGES = "The submitted information didn't contain changes. Submit different information to create a change set."
@@ -252,7 +255,16 @@ class Stacks:
         )
 
     def _run(self, work: Callable[[], None], stack: Stack) -> None:
-        thread = threading.Thread(target=work, name=f"cloudformation-{stack.name}", daemon=True)
+        def run() -> None:
+            try:
+                work()
+            except Exception as error:  # the outermost door of an operation: a bug of ours must not leave it running
+                log.exception("the operation on stack %s failed", stack.name)
+                stack.note(
+                    at=self._world.clock.now(), status=_broken(stack.status), reason=f"internal failure: {error!r}"
+                )
+
+        thread = threading.Thread(target=run, name=f"cloudformation-{stack.name}", daemon=True)
         self._threads = [one for one in self._threads if one.is_alive()]
         self._threads.append(thread)
         thread.start()
@@ -271,6 +283,11 @@ class Stacks:
             users = self.importers(region, name) if owner is stack else []
             if users:
                 raise invalid(f"Export {name} cannot be deleted as it is in use by {', '.join(users)}")
+
+
+def _broken(status: str) -> str:
+    verb = status.partition("_IN_PROGRESS")[0].removesuffix("_COMPLETE_CLEANUP")
+    return "UPDATE_ROLLBACK_FAILED" if verb == "UPDATE" else f"{verb}_FAILED"
 
 
 def _busy(stack: Stack) -> ServiceError:

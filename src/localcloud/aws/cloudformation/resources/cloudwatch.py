@@ -64,19 +64,25 @@ class Alarm(ResourceType):
 
     def create(self, place: Place, properties: Properties) -> Made:
         name = properties.get("AlarmName") or place.name(limit=255)
-        self._put(place, name, properties)
+        self._put(place, name, properties, tags=place.tag_list(properties.get("Tags")))
         return Made(id=name, attributes={"Arn": f"arn:aws:cloudwatch:{place.region}:{place.account}:alarm:{name}"})
 
     def update(self, place: Place, made: Made, old: Properties, new: Properties) -> Made:
-        self._put(place, made.id, new)
+        self._put(place, made.id, new, tags=[])
+        client, arn = place.client("cloudwatch"), made.attributes["Arn"]
+        wanted, had = place.tagged(new.get("Tags")), place.tagged(old.get("Tags"))
+        if gone := sorted(set(had) - set(wanted)):
+            client.untag_resource(ResourceARN=arn, TagKeys=gone)
+        if wanted and wanted != had:
+            client.tag_resource(ResourceARN=arn, Tags=place.tag_list(new.get("Tags")))
         return made
 
     def delete(self, place: Place, made: Made, properties: Properties) -> None:
         place.client("cloudwatch").delete_alarms(AlarmNames=[made.id])
 
-    def _put(self, place: Place, name: str, properties: Properties) -> None:
+    def _put(self, place: Place, name: str, properties: Properties, *, tags: list[dict[str, str]]) -> None:
+        # The service takes tags from PutMetricAlarm only for a new alarm.
         arguments = {key: value for key, value in properties.items() if key not in {"AlarmName", "Tags"}}
-        tags = place.tag_list(properties.get("Tags"))
         place.client("cloudwatch").put_metric_alarm(AlarmName=name, **arguments, **({"Tags": tags} if tags else {}))
 
 

@@ -92,6 +92,9 @@ class Table(ResourceType):
         expiry = new.get("TimeToLiveSpecification")
         before = old.get("TimeToLiveSpecification")
         if expiry != before:
+            both = bool(expiry and before and expiry["Enabled"] and before["Enabled"])
+            if both:
+                raise Failed("TimeToLive must be disabled before its attribute can be changed")
             if expiry and expiry["Enabled"]:
                 client.update_time_to_live(TableName=name, TimeToLiveSpecification=expiry)
             elif before and before["Enabled"]:

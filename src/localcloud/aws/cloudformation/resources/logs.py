@@ -91,6 +91,8 @@ class MetricFilter(ResourceType):
         return Made(id=name)
 
     def update(self, place: Place, made: Made, old: Properties, new: Properties) -> Made:
+        # moto keeps a changed filter beside the old one of the same name.
+        self.delete(place, made, old)
         self._put(place, made.id, new)
         return made
 
