@@ -90,9 +90,13 @@ class Machines:
                 turns=self._turns,
             )
             self._machines[spec.name] = machine
-        machine.directory.mkdir()
-        disk.make(machine.disk, spec, authority=self._world.authority.pem, agent_version=AGENT_VERSION)
-        (machine.directory / "instance-id").write_text(uuid.uuid4().hex)
+        try:
+            machine.directory.mkdir()
+            disk.make(machine.disk, spec, authority=self._world.authority.pem, agent_version=AGENT_VERSION)
+            (machine.directory / "instance-id").write_text(uuid.uuid4().hex)
+        except BaseException:
+            self.destroy(machine)
+            raise
         return machine
 
     def get(self, name: str) -> Machine:

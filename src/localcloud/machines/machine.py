@@ -70,10 +70,12 @@ class Machine:
 
     @property
     def name(self) -> str:
+        """Its host name."""
         return self.spec.name
 
     @property
     def state(self) -> State:
+        """What it is doing now."""
         return self._state
 
     @property
@@ -319,6 +321,7 @@ class _Turn:
         self.give_back()
 
     def give_back(self) -> None:
+        """Let the next machine boot. Safe to repeat."""
         if self._held:
             self._held = False
             self._turns.release()

@@ -42,10 +42,12 @@ class PackageSource:
 
     @property
     def public_key(self) -> str:
+        """The armoured key that verifies every package."""
         return self._key.public_key
 
     @property
     def mirror(self) -> Mirror:
+        """Who answers for the source."""
         return self._mirror
 
 

@@ -64,4 +64,5 @@ class MachineSpec:
 
     @property
     def image(self) -> Image:
+        """The operating system that `os` names."""
         return IMAGES[self.os]

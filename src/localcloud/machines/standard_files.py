@@ -21,10 +21,12 @@ class StandardFiles:
 
     @property
     def output(self) -> str:
+        """What was written to standard output so far."""
         return self._text(1)
 
     @property
     def errors(self) -> str:
+        """What was written to standard error so far."""
         return self._text(2)
 
     def _text(self, number: int) -> str:

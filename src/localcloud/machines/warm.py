@@ -34,11 +34,13 @@ class Zygote:
                 [sys.executable, "-m", "localcloud.machines.inside.zygote", str(theirs.fileno())],
                 env=environment,
                 stdin=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is for the local cloud, which then ends it
                 pass_fds=[theirs.fileno()],
             )
 
     @property
     def pid(self) -> int:
+        """Its process number."""
         return self._process.pid
 
     def boot(self, boot_file: Path, *, control: socket.socket, console: int) -> None:

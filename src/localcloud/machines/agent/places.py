@@ -20,26 +20,32 @@ class Places:
 
     @property
     def data(self) -> Path:
+        """The folder of vault, state and registration."""
         return self.root / "var/lib/amazon/ssm"
 
     @property
     def log(self) -> Path:
+        """The folder of the logs."""
         return self.root / "var/log/amazon/ssm"
 
     @property
     def registration(self) -> Path:
+        """The file that tells people and scripts the node's id."""
         return self.data / "registration"
 
     @property
     def identity(self) -> Path:
+        """The note of when the role token was fetched, and when it ends."""
         return self.data / "runtimeconfig/identity_config.json"
 
     @property
     def configuration(self) -> Path:
+        """The agent's configuration file, which may be absent."""
         return self.root / CONFIGURATION.lstrip("/")
 
     @property
     def credentials(self) -> Path:
+        """The role token, where the AWS CLI looks too."""
         return self.home / ".aws/credentials"
 
     def as_seen_by_the_agent(self, path: Path) -> str:
@@ -56,6 +62,7 @@ class Configuration:
 
     @classmethod
     def read(cls, places: Places) -> "Configuration":
+        """What the file says; the defaults if there is none."""
         if not places.configuration.is_file():
             return cls()
         raw: dict[str, Any] = json.loads(places.configuration.read_text())

@@ -42,10 +42,12 @@ class NodeKey:
 
     @classmethod
     def generate(cls) -> "NodeKey":
+        """A new key."""
         return cls(rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS))
 
     @classmethod
     def from_vault(cls, text: str) -> "NodeKey":
+        """The key that `for_vault` wrote."""
         key = serialization.load_der_private_key(base64.b64decode(text), password=None)
         assert isinstance(key, rsa.RSAPrivateKey)
         return cls(key)

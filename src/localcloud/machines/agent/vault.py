@@ -21,6 +21,7 @@ class Registration:
 
     @property
     def complete(self) -> bool:
+        """Whether this machine is registered."""
         return bool(self.node_id and self.region and self.private_key)
 
 
@@ -32,6 +33,7 @@ class Vault:
         self._directory = places.data / "Vault"
 
     def registration(self) -> Registration:
+        """What is stored; empty if nothing is."""
         raw = self._load(REGISTRATION_KEY) or {}
         return Registration(
             node_id=raw.get("instanceID", ""), region=raw.get("region", ""), private_key=raw.get("privateKey", "")
@@ -60,6 +62,7 @@ class Vault:
         return found if found and found.get("fingerprint") else None
 
     def store_fingerprint(self, value: dict[str, Any]) -> None:
+        """Keep the fingerprint and the hashes that it stands for."""
         self._store(FINGERPRINT, value)
 
     def clear(self) -> None:

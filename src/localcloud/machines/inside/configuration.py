@@ -23,11 +23,13 @@ class Boot:
     time_scale: float  # the simulated agent's cadence times this
 
     def write(self, path: Path) -> None:
+        """Write it for `read`; only the owner may look."""
         path.write_text(json.dumps(asdict(self)))
         path.chmod(0o600)  # user data may hold secrets
 
     @classmethod
     def read(cls, path: Path) -> "Boot":
+        """What `write` wrote."""
         raw = json.loads(path.read_text())
         for name in ("addresses", "overlays", "own"):
             raw[name] = tuple(raw[name])
