@@ -230,6 +230,7 @@ class StoredConfigurations:
                 "version": items.number(checked.version),
             },
             "ConditionExpression": "attribute_not_exists(pk)" if replacing == 0 else "#version = :version",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
         if replacing:
             request["ExpressionAttributeNames"] = {"#version": "version"}
@@ -240,6 +241,8 @@ class StoredConfigurations:
             except ClientError as error:
                 if code_of(error) != "ConditionalCheckFailedException":
                     raise
+                if error.response.get("Item") == request["Item"]:
+                    return checked  # our own write: only its answer was lost
                 raise Conflict(
                     f"the configuration is no longer version {replacing}: somebody has applied another one",
                     remedy="look at it with `moorings enrolment pools show`, then apply yours again",

@@ -111,7 +111,9 @@ class DynamoLedger:
         values[":standby"] = text(standby.id)
         condition += " AND #standby.#id = :standby"
         done, item = self._update(items.pool_key(pool), f"{update} REMOVE #standby", condition, values, names)
-        return done or _holds(items.pool_state(item), standby.id)
+        # Known is not enough here: it may still be the standby, when a slot came back meanwhile.
+        state = items.pool_state(item)
+        return done or (_holds(state, standby.id) and (state.standby is None or state.standby.id != standby.id))
 
     def take_lease(self, pool: str, state: PoolState, *, lease_id: str, now: datetime, until: datetime) -> bool:
         """See `ports.Ledger.take_lease`; makes the item of a pool that has none yet."""

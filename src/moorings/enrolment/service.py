@@ -29,7 +29,7 @@ from moorings.enrolment.model import (
 from moorings.enrolment.policy import Admitted, Ceiling, Create, Reload, Swap, TryAgain
 from moorings.enrolment.ports import Codes, Configurations, Journal, Keeper, Ledger
 from moorings.enrolment.single import SingleUse
-from moorings.errors import Busy, RateLimited, Refused
+from moorings.errors import Busy, MooringsError, RateLimited, Refused
 
 DEADLINE = timedelta(seconds=20)
 NOT_PERMITTED = "this request is not permitted"
@@ -162,7 +162,7 @@ class Vending:
         if ask.key:
             had = self._grant_had_before(pool, ask.key, slot, now)
             if had:
-                self.ledger.give_back(pool.name, slot)
+                self._give_back(pool, slot)
                 return had
         code = self.codes.get(slot.activation_id)
         if code is None:
@@ -174,6 +174,13 @@ class Vending:
         return Vended(
             activation_id=slot.activation_id, code=code, pool=pool, expires_at=slot.expires_at, repeated=False
         )
+
+    def _give_back(self, pool: Pool, slot: Slot) -> None:
+        """Return a slot that the key did not need. Failing costs the slot, never the answer that is there already."""
+        try:
+            self.ledger.give_back(pool.name, slot)
+        except MooringsError as error:
+            self.journal.record("slot_lost", pool=pool.name, activation_id=slot.activation_id, error=str(error))
 
     def _grant_had_before(self, pool: Pool, key: str, slot: Slot, now: datetime) -> Vended | None:
         """The answer that the key had before, if it still stands; else None, and the key's grant is the new slot's."""

@@ -109,7 +109,7 @@ class Upkeep:
     def _rotate(self, run: _Run, pool: Pool, state: PoolState) -> None:
         """Current and standby as they should be. Throttling by the service is no failure: the next run goes on."""
         needs = policy.upkeep_of(state, pool, now=run.now)
-        drain_until = run.now + pool.claim_window
+        drain_until = self.clock.now() + pool.claim_window  # not the run's begin: slots were granted since
         version = run.configuration.version
         try:
             if needs.drain_standby and state.standby:
@@ -129,7 +129,7 @@ class Upkeep:
     def _put_away(self, run: _Run, name: str, pool: Pool | None, state: PoolState) -> None:
         """Retire what can no longer be granted, delete what has drained: activation, then code, then the entry."""
         needs = policy.upkeep_of(state, pool, now=run.now)
-        drain_until = run.now + run.claim_window(name)
+        drain_until = self.clock.now() + run.claim_window(name)
         if needs.retire_current and state.current:
             self.ledger.retire(name, state.current.id, drain_until=drain_until)
         if needs.drain_standby and state.standby and (pool is None or pool.mode is Mode.SINGLE_USE):
@@ -162,11 +162,12 @@ class Upkeep:
     def _missing(self, run: _Run, name: str, state: PoolState, mine: Iterable[Described]) -> PoolState:
         """Put out of use what somebody deleted behind our back: its slots would be granted in vain."""
         present = {each.id for each in mine}
-        drain_until = run.now + run.claim_window(name)
+        drain_until = self.clock.now() + run.claim_window(name)
         current, standby = state.current, state.standby
         gone = False
         if current and current.id not in present and not self.activations.exists(current.id):
             gone = self.ledger.retire(name, current.id, drain_until=drain_until)
+            self.codes.delete(current.id)  # so that a key that was granted it gets another one
         if standby and standby.id not in present and not self.activations.exists(standby.id):
             gone = self.ledger.drain_standby(name, standby.id, until=drain_until) or gone
         if not gone:
