@@ -1,0 +1,47 @@
+"""The commands' help: there, with an example, and in the manual as it is."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from moorings.cli.reference import commands, reference
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "cli.md"
+LEAVES = [(path, found, text) for path, found, text in commands() if not hasattr(found, "list_commands")]
+PATHS = {path for path, _, _ in LEAVES}
+
+
+@pytest.mark.parametrize(("path", "found", "text"), LEAVES, ids=[path for path, _, _ in LEAVES])
+def test_every_command_has_an_example_that_is_a_command(path: str, found: Any, text: str) -> None:
+    """The example starts with the command itself."""
+    examples = text.partition("Example")[2].partition("Options:")[0]
+
+    assert f"  {path}" in examples
+
+
+@pytest.mark.parametrize(("path", "found", "text"), LEAVES, ids=[path for path, _, _ in LEAVES])
+def test_every_command_speaks_json_and_explains_all_its_options(path: str, found: Any, text: str) -> None:
+    """--json everywhere; no option without a word of help."""
+    options = {name for parameter in found.params for name in parameter.opts}
+
+    assert "--json" in options
+    assert all(getattr(parameter, "help", "") for parameter in found.params)
+
+
+def test_the_commands_are_those_that_the_manual_promises() -> None:
+    """A noun, then a verb."""
+    enrolment = ("deploy", "status", "grants", "rotate", "remove", "pools show", "pools validate", "pools apply")
+    nodes = ("list", "stale", "deregister")
+
+    assert {
+        "moorings demo",
+        "moorings local up",
+        *(f"moorings enrolment {verb}" for verb in enrolment),
+        *(f"moorings nodes {verb}" for verb in nodes),
+    } == PATHS
+
+
+def test_the_manuals_reference_is_current() -> None:
+    """docs/cli.md is generated: `python -m moorings.cli.reference > docs/cli.md`."""
+    assert PAGE.read_text() == reference()
