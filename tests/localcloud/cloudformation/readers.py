@@ -9,12 +9,11 @@ Read = Mapping[str, Any]
 
 
 def _tags(pairs: list[dict[str, str]], key: str = "Key", value: str = "Value") -> list[dict[str, str]]:
-    """Without those of the stack."""
-    return [{"Key": one[key], "Value": one[value]} for one in pairs if one[key] != "stack"]
+    return [{"Key": one[key], "Value": one[value]} for one in pairs]
 
 
 def _tag_map(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in tags.items() if key != "stack"]
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
 def function(clients: Clients, name: str, asked: Read) -> Read:
@@ -277,7 +276,7 @@ def parameter(clients: Clients, name: str, asked: Read) -> Read:
     return {
         **{item: kept[item] for item in ("Name", "Type", "Value")},
         **{item: described.get(item) for item in ("Description", "AllowedPattern", "Tier")},
-        "Tags": {one["Key"]: one["Value"] for one in tags if one["Key"] != "stack"},
+        "Tags": {one["Key"]: one["Value"] for one in tags},
     }
 
 

@@ -128,6 +128,7 @@ def test_an_update_reaches_every_service_and_a_deletion_leaves_nothing(cloud: An
         StackName=everything,
         TemplateURL=f"https://{bucket}.s3.amazonaws.com/changed.yaml",
         Parameters=[{"ParameterKey": "CodeBucket", "UsePreviousValue": True}],
+        Tags=[{"Key": "stack", "Value": "changed"}],
         Capabilities=["CAPABILITY_NAMED_IAM"],
     )
     stacks = cloud.world.part(Stacks)

@@ -363,3 +363,49 @@ def test_circles_and_left_out_references_are_refused(create: Callable[..., Any])
         create({"Resources": circle})
     with pytest.raises(ClientError, match=r"Unresolved resource dependencies \[B\]"):
         create({"Conditions": {"No": {"Fn::Equals": ["a", "b"]}}, "Resources": absent})
+
+
+def test_an_expiry_attribute_is_not_swapped_in_one_step(create: Callable[..., Any]) -> None:
+    """DynamoDB wants it disabled first."""
+
+    def template(attribute: str) -> dict[str, Any]:
+        table = {
+            "BillingMode": "PAY_PER_REQUEST",
+            "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+            "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+            "TimeToLiveSpecification": {"AttributeName": attribute, "Enabled": True},
+        }
+        return {"Resources": {"Table": {"Type": "AWS::DynamoDB::Table", "Properties": table}}}
+
+    stack = create(template("expires"))
+
+    assert stack.update(template("ends")) == "UPDATE_ROLLBACK_COMPLETE"
+    assert "must be disabled" in stack.reason("Table")
+
+
+def test_a_running_operation_is_left_to_end(create: Callable[..., Any], cloud: Any, deployer: Any) -> None:
+    """CreateStack answers at once; until it is over an update is refused."""
+    cloud.faults.latency("ssm", "PutParameter", 0.3)
+    client = deployer.client
+    body = '{"Resources": {"A": {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": "v"}}}}'
+
+    client.create_stack(StackName="slow", TemplateBody=body)
+    status = client.describe_stacks(StackName="slow")["Stacks"][0]["StackStatus"]
+    with pytest.raises(ClientError, match="is in CREATE_IN_PROGRESS state and can not be updated"):
+        client.update_stack(StackName="slow", TemplateBody=body)
+    cloud.faults.clear()
+    deployer.settle()
+
+    assert status == "CREATE_IN_PROGRESS"
+    assert client.describe_stacks(StackName="slow")["Stacks"][0]["StackStatus"] == "CREATE_COMPLETE"
+
+
+def test_a_fault_of_a_service_fails_the_resource(create: Callable[..., Any], cloud: Any) -> None:
+    """CloudFormation calls the services like everybody else; a persistent error rolls the stack back."""
+    cloud.faults.error("sns", "CreateTopic", status=400, count=9)
+
+    stack = create({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}, "A": parameter("v")}})
+    cloud.faults.clear()
+
+    assert stack.status == "ROLLBACK_COMPLETE"
+    assert stack.reason("Topic").startswith("Resource handler returned message:")

@@ -4,30 +4,19 @@ The states and the order of events follow the CloudFormation user guide, "Unders
 "Stack failure options".
 """
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from localcloud.aws.cloudformation.failures import REFUSALS, Stop, failing, failure, reason_of
 from localcloud.aws.cloudformation.functions import Imports, Resolver
 from localcloud.aws.cloudformation.model import Made, Stack, StackResource, Wanted
 from localcloud.aws.cloudformation.plan import Plan, Registry, changed_properties, not_made
 from localcloud.aws.cloudformation.shapes import Malformed
+from localcloud.aws.cloudformation.tags import with_stack_tags
 from localcloud.aws.cloudformation.template import ResourceDefinition
 from localcloud.aws.cloudformation.types import Clients, Failed, Place, ResourceType
 from localcloud.clock import Clock
-from localcloud.errors import LocalCloudError, ServiceError
-
-log = logging.getLogger(__name__)
-
-# What a resource handler may raise; anything else is a bug of the local cloud and fails the resource with its name.
-_REFUSALS = (ClientError, BotoCoreError, Failed, Malformed, LocalCloudError, KeyError, TypeError, ValueError)
-
-
-class _Stop(Exception):
-    """A resource failed; the events are written, the operation turns back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +47,7 @@ class Engine:
             for definition in plan.order:
                 self._create_one(stack, plan, definition, undo=[])
             self._put_outputs(stack, plan, claim_exports)
-        except _Stop as stop:
+        except Stop as stop:
             self._roll_back_creation(stack, str(stop))
             return
         stack.note(at=self._clock.now(), status="CREATE_COMPLETE")
@@ -74,7 +63,7 @@ class Engine:
             for definition in plan.order:
                 self._update_one(stack, plan, definition, undo=undo, cleanup=cleanup)
             self._put_outputs(stack, plan, claim_exports)
-        except _Stop as stop:
+        except Stop as stop:
             stack.wanted = before
             self._roll_back_update(stack, undo, str(stop))
             return
@@ -122,7 +111,7 @@ class Engine:
                 stack.resources.setdefault(definition.logical_id, resource)
             refused.append(definition.logical_id)
         if refused:
-            raise _Stop(_failure(refused, verb))
+            raise Stop(failure(refused, verb))
 
     def _create_one(self, stack: Stack, plan: Plan, definition: ResourceDefinition, *, undo: list[_Undo]) -> None:
         resource = self._resource(definition)
@@ -132,7 +121,7 @@ class Engine:
         self._make(stack, plan, resource, verb="CREATE")
 
     def _make(self, stack: Stack, plan: Plan, resource: StackResource, *, verb: str) -> None:
-        with self._failing(stack, resource, verb):
+        with failing(self._clock, stack, resource, verb):
             kind = self._registry[resource.definition.type]
             properties = self._properties(stack, plan, resource.definition, kind)
             resource.made = kind.create(self._place(stack, resource.logical_id), properties)
@@ -157,7 +146,7 @@ class Engine:
             return
         old = resource
         kind = self._registry[definition.type]
-        with self._failing(stack, old, "UPDATE"):
+        with failing(self._clock, stack, old, "UPDATE"):
             properties = self._properties(stack, plan, definition, kind)
         differing = changed_properties(old.properties, properties)
         retyped = definition.type != old.definition.type
@@ -216,8 +205,10 @@ class Engine:
             resource.definition, resource.properties = was, before
             resource.made = kind.update(place, made, properties, before)
 
+        with failing(self._clock, stack, resource, "UPDATE"):
+            kind.refuse_update(before, properties)
         undo.append(_Undo(resource, back))
-        with self._failing(stack, resource, "UPDATE"):
+        with failing(self._clock, stack, resource, "UPDATE"):
             resource.made = kind.update(place, made, before, properties)
         resource.definition, resource.properties = definition, properties
         stack.note(at=self._clock.now(), status="UPDATE_COMPLETE", resource=resource)
@@ -249,8 +240,9 @@ class Engine:
         for step in reversed(undo):
             try:
                 step.back()
-            except _REFUSALS as error:
-                stack.note(at=self._clock.now(), status="UPDATE_FAILED", reason=_reason(error), resource=step.resource)
+            except REFUSALS as error:
+                told = reason_of(error)
+                stack.note(at=self._clock.now(), status="UPDATE_FAILED", reason=told, resource=step.resource)
                 failed.append(step.resource.logical_id)
                 continue
             if step.resource.made is not None and step.resource.status != "UPDATE_COMPLETE":
@@ -280,8 +272,8 @@ class Engine:
         try:
             kind = self._registry[resource.definition.type]
             kind.delete(self._place(stack, resource.logical_id), resource.made, resource.properties)
-        except _REFUSALS as error:
-            stack.note(at=self._clock.now(), status="DELETE_FAILED", reason=_reason(error), resource=resource)
+        except REFUSALS as error:
+            stack.note(at=self._clock.now(), status="DELETE_FAILED", reason=reason_of(error), resource=resource)
             return False
         stack.note(at=self._clock.now(), status="DELETE_COMPLETE", resource=resource)
         return True
@@ -294,11 +286,12 @@ class Engine:
         if names:
             raise Failed(f"Unsupported property: {', '.join(names)} of {definition.type}")
         try:
-            return kind.properties.convert(resolved, "")
+            converted = kind.properties.convert(resolved, "")
         except Malformed as error:
             raise Failed(
                 f"Properties validation failed for resource {definition.logical_id} with message:\n{error}"
             ) from error
+        return with_stack_tags(kind.properties, converted, plan.wanted.tags)
 
     def _resolver(self, stack: Stack, plan: Plan) -> Resolver:
         def lookup(logical_id: str, attribute: str) -> Any:
@@ -330,9 +323,9 @@ class Engine:
                 outputs.append(output)
             stack.outputs = outputs
             claim_exports(stack)
-        except _REFUSALS as error:
+        except REFUSALS as error:
             stack.outputs = before
-            raise _Stop(_reason(error)) from error
+            raise Stop(reason_of(error)) from error
 
     def _resource(self, definition: ResourceDefinition) -> StackResource:
         return StackResource(definition=definition, at=self._clock.now())
@@ -345,35 +338,7 @@ class Engine:
             account=self._account,
             region=self._region,
             clients=self._clients,
-            tags=stack.wanted.tags,
         )
-
-    def _failing(self, stack: Stack, resource: StackResource, verb: str) -> "_Failing":
-        return _Failing(self._clock, stack, resource, verb)
-
-
-class _Failing:
-    """Turns what a handler raises into a failed resource and the end of the operation."""
-
-    def __init__(self, clock: Clock, stack: Stack, resource: StackResource, verb: str) -> None:
-        self._clock, self._stack, self._resource, self._verb = clock, stack, resource, verb
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if error is None or not isinstance(error, _REFUSALS):
-            return
-        if isinstance(error, KeyError | TypeError | ValueError) and not isinstance(error, Malformed):
-            log.warning("making %s failed", self._resource.definition.type, exc_info=error)
-        self._stack.note(
-            at=self._clock.now(), status=f"{self._verb}_FAILED", reason=_reason(error), resource=self._resource
-        )
-        raise _Stop(_failure([self._resource.logical_id], self._verb)) from error
-
-
-def _failure(names: list[str], verb: str) -> str:
-    return f"The following resource(s) failed to {verb.lower()}: [{', '.join(names)}]."
 
 
 def _made(resource: StackResource) -> Made:
@@ -384,18 +349,3 @@ def _made(resource: StackResource) -> Made:
 
 def _kept_on_replace(resource: StackResource) -> bool:
     return resource.definition.update_replace_policy == "Retain"
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, ClientError):
-        told = error.response.get("Error", {})
-        meta = error.response.get("ResponseMetadata", {})
-        return (
-            f'Resource handler returned message: "{told.get("Message", "")}" '
-            f"(HandlerErrorCode: {told.get('Code', '')}, Status Code: {meta.get('HTTPStatusCode', '')})"
-        )
-    if isinstance(error, ServiceError):
-        return error.message or error.code
-    if isinstance(error, Failed | Malformed | LocalCloudError):
-        return str(error)
-    return f"{type(error).__name__}: {error}"

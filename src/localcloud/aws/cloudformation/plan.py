@@ -9,6 +9,7 @@ from typing import Any
 from localcloud.aws.cloudformation.functions import Imports, Lookup, Resolver
 from localcloud.aws.cloudformation.model import Change, Stack, Wanted
 from localcloud.aws.cloudformation.parameters import usable
+from localcloud.aws.cloudformation.tags import with_stack_tags
 from localcloud.aws.cloudformation.template import ResourceDefinition, invalid, references
 from localcloud.aws.cloudformation.types import ResourceType
 
@@ -153,10 +154,10 @@ def changes(stack: Stack, plan: Plan, registry: Registry, *, imports: Imports) -
             unknown.add(entry.logical_id)
             continue
         kind = registry.get(entry.type)
-        new = _tentative(kind, resolver.resolve(entry.properties))
+        new = _tentative(kind, resolver.resolve(entry.properties), plan.wanted.tags)
         differing = tuple(sorted(changed_properties(old.properties, new)))
         retyped = old.definition.type != entry.type
-        if not differing and not retyped and dict(stack.wanted.tags) == dict(plan.wanted.tags):
+        if not differing and not retyped:
             continue
         replaced = retyped or kind is None or bool(kind.replaced_by & set(differing))
         if replaced:
@@ -171,20 +172,21 @@ def changes(stack: Stack, plan: Plan, registry: Registry, *, imports: Imports) -
                 properties=differing,
             )
         )
+    return (*found, *_removals(stack, plan))
+
+
+def _removals(stack: Stack, plan: Plan) -> Iterator[Change]:
     kept = {entry.logical_id for entry in plan.order}
     for name, resource in stack.resources.items():
         if name not in kept and resource.made is not None:
-            found.append(
-                Change(action="Remove", logical_id=name, physical_id=resource.made.id, type=resource.definition.type)
-            )
-    return tuple(found)
+            yield Change(action="Remove", logical_id=name, physical_id=resource.made.id, type=resource.definition.type)
 
 
-def _tentative(kind: ResourceType | None, properties: Any) -> Any:
+def _tentative(kind: ResourceType | None, properties: Any, tags: Mapping[str, str]) -> Any:
     if kind is None:
         return properties
     try:
-        return kind.properties.convert(properties, "")
+        return with_stack_tags(kind.properties, kind.properties.convert(properties, ""), tags)
     except (ValueError, KeyError):
         return properties  # it will be refused, with its name, when the change set is executed
 

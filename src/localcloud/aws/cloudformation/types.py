@@ -3,7 +3,7 @@
 import secrets
 import string
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from localcloud.aws.cloudformation.model import Made
@@ -33,7 +33,6 @@ class Place:
     account: str
     region: str
     clients: Clients
-    tags: Mapping[str, str] = field(default_factory=dict)  # of the stack; they land on every resource that takes tags
 
     def client(self, service: str) -> Any:
         return self.clients.client(service)
@@ -45,16 +44,6 @@ class Place:
         stack = self.stack_name[: max(room - len(self.logical_id), room // 2)]
         made = f"{stack}-{self.logical_id[: room - len(stack)]}-{suffix}"
         return made.lower() if lower else made
-
-    def tagged(self, own: list[dict[str, str]] | None) -> dict[str, str]:
-        """The stack's tags and the resource's own, which win."""
-        return {**self.tags, **{tag["Key"]: tag["Value"] for tag in own or []}}
-
-    def tag_list(
-        self, own: list[dict[str, str]] | None, key: str = "Key", value: str = "Value"
-    ) -> list[dict[str, str]]:
-        """`tagged` as the list of pairs that most services take."""
-        return [{key: name, value: text} for name, text in self.tagged(own).items()]
 
 
 class ResourceType:
@@ -74,6 +63,9 @@ class ResourceType:
     def create(self, place: Place, properties: Mapping[str, Any]) -> Made:
         """Make it; raise if it cannot be made whole, leaving nothing behind where possible."""
         raise Failed(f"{self.name} cannot be created")
+
+    def refuse_update(self, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+        """Raise Failed for a change that cannot be made in place; asked before anything is touched."""
 
     def update(self, place: Place, made: Made, old: Mapping[str, Any], new: Mapping[str, Any]) -> Made:
         """Change it in place. Types without updates state every property in `replaced_by`."""

@@ -15,6 +15,7 @@ from localcloud.aws.cloudformation.shapes import (
     MapOf,
     Struct,
 )
+from localcloud.aws.cloudformation.tags import retag, tags_of
 from localcloud.aws.cloudformation.types import Failed, Place, ResourceType, picked
 
 Properties = Mapping[str, Any]
@@ -55,15 +56,20 @@ class RestApi(ResourceType):
 
     def create(self, place: Place, properties: Properties) -> Made:
         arguments: dict[str, Any] = {"name": properties["Name"], **_settings(properties)}
-        if tags := place.tagged(properties.get("Tags")):
+        if tags := tags_of(properties):
             arguments["tags"] = tags
         made = place.client("apigateway").create_rest_api(**arguments)
         attributes = {"RootResourceId": made["rootResourceId"], "RestApiId": made["id"]}
         return Made(id=made["id"], attributes=attributes)
 
-    def update(self, place: Place, made: Made, old: Properties, new: Properties) -> Made:
+    def refuse_update(self, old: Properties, new: Properties) -> None:
         if set(old.get("BinaryMediaTypes", [])) != set(new.get("BinaryMediaTypes", [])):
             raise Failed(f"Unsupported update of property: BinaryMediaTypes of {self.name}")
+        before, after = old.get("EndpointConfiguration", {}), new.get("EndpointConfiguration", {})
+        if before.get("Types", []) != after.get("Types", []):
+            raise Failed(f"Unsupported update of property: EndpointConfiguration.Types of {self.name}")
+
+    def update(self, place: Place, made: Made, old: Properties, new: Properties) -> Made:
         patches = []
         for key, path, default in (
             ("Name", "/name", ""),
@@ -79,20 +85,21 @@ class RestApi(ResourceType):
         if patches:
             client.update_rest_api(restApiId=made.id, patchOperations=patches)
         arn = f"arn:aws:apigateway:{place.region}::/restapis/{made.id}"
-        retag(client, place, arn, old, new)
+        retag_api(client, arn, old, new)
         return made
 
     def delete(self, place: Place, made: Made, properties: Properties) -> None:
         ignoring_absence(place, "delete_rest_api", restApiId=made.id)
 
 
-def retag(client: Any, place: Place, arn: str, old: Properties, new: Properties) -> None:
+def retag_api(client: Any, arn: str, old: Properties, new: Properties) -> None:
     """Bring the tags of an API or a stage from `old` to `new`."""
-    wanted, had = place.tagged(new.get("Tags")), place.tagged(old.get("Tags"))
-    if gone := sorted(set(had) - set(wanted)):
-        client.untag_resource(resourceArn=arn, tagKeys=gone)
-    if wanted and wanted != had:
-        client.tag_resource(resourceArn=arn, tags=wanted)
+    retag(
+        old,
+        new,
+        untag=lambda keys: client.untag_resource(resourceArn=arn, tagKeys=keys),
+        tag=lambda tags: client.tag_resource(resourceArn=arn, tags=tags),
+    )
 
 
 def _settings(properties: Properties) -> dict[str, Any]:
@@ -111,8 +118,6 @@ def _settings(properties: Properties) -> dict[str, Any]:
 
 
 def _endpoint_patches(old: Properties, new: Properties) -> list[dict[str, str]]:
-    if old.get("Types", []) != new.get("Types", []):
-        raise Failed("Unsupported update of property: EndpointConfiguration.Types of AWS::ApiGateway::RestApi")
     path = "/endpointConfiguration/vpcEndpointIds"
     had, wanted = set(old.get("VpcEndpointIds", [])), set(new.get("VpcEndpointIds", []))
     added = [{"op": "add", "path": path, "value": one} for one in sorted(wanted - had)]
@@ -169,9 +174,11 @@ class Method(ResourceType):
             raise
         return Made(id=place.name())
 
-    def update(self, place: Place, made: Made, old: Properties, new: Properties) -> Made:
+    def refuse_update(self, old: Properties, new: Properties) -> None:
         if old.get("AuthorizationType", "NONE") != new.get("AuthorizationType", "NONE"):
             raise Failed(f"Unsupported update of property: AuthorizationType of {self.name}")
+
+    def update(self, place: Place, made: Made, old: Properties, new: Properties) -> Made:
         self._integrate(place.client("apigateway"), new)
         return made
 

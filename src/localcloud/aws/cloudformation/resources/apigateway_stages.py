@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from localcloud.aws.cloudformation.model import Made
-from localcloud.aws.cloudformation.resources.apigateway import ignoring_absence, replace_patch, retag
+from localcloud.aws.cloudformation.resources.apigateway import ignoring_absence, replace_patch, retag_api
 from localcloud.aws.cloudformation.shapes import BOOLEAN, INTEGER, NUMBER, TAGS, TEXT, ListOf, MapOf, Struct
+from localcloud.aws.cloudformation.tags import tags_of
 from localcloud.aws.cloudformation.types import Place, ResourceType, picked
 
 Properties = Mapping[str, Any]
@@ -61,7 +62,7 @@ class Stage(ResourceType):
             "Variables": "variables",
             "TracingEnabled": "tracingEnabled",
         }
-        tags = place.tagged(properties.get("Tags"))
+        tags = tags_of(properties)
         client.create_stage(
             restApiId=properties["RestApiId"],
             stageName=name,
@@ -89,7 +90,7 @@ class Stage(ResourceType):
             client.update_stage(restApiId=new["RestApiId"], stageName=made.id, patchOperations=patches)
         self._patch(client, made.id, old, new)
         arn = f"arn:aws:apigateway:{place.region}::/restapis/{new['RestApiId']}/stages/{made.id}"
-        retag(client, place, arn, old, new)
+        retag_api(client, arn, old, new)
         return made
 
     def delete(self, place: Place, made: Made, properties: Properties) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from localcloud.aws.cloudformation.model import Made
 from localcloud.aws.cloudformation.shapes import BOOLEAN, INTEGER, NUMBER, TAGS, TEXT, ListOf, Struct
+from localcloud.aws.cloudformation.tags import retag, tag_pairs, tags_of
 from localcloud.aws.cloudformation.types import Place, ResourceType
 
 Properties = Mapping[str, Any]
@@ -64,17 +65,18 @@ class Alarm(ResourceType):
 
     def create(self, place: Place, properties: Properties) -> Made:
         name = properties.get("AlarmName") or place.name(limit=255)
-        self._put(place, name, properties, tags=place.tag_list(properties.get("Tags")))
+        self._put(place, name, properties, tags=tag_pairs(tags_of(properties)))
         return Made(id=name, attributes={"Arn": f"arn:aws:cloudwatch:{place.region}:{place.account}:alarm:{name}"})
 
     def update(self, place: Place, made: Made, old: Properties, new: Properties) -> Made:
         self._put(place, made.id, new, tags=[])
         client, arn = place.client("cloudwatch"), made.attributes["Arn"]
-        wanted, had = place.tagged(new.get("Tags")), place.tagged(old.get("Tags"))
-        if gone := sorted(set(had) - set(wanted)):
-            client.untag_resource(ResourceARN=arn, TagKeys=gone)
-        if wanted and wanted != had:
-            client.tag_resource(ResourceARN=arn, Tags=place.tag_list(new.get("Tags")))
+        retag(
+            old,
+            new,
+            untag=lambda keys: client.untag_resource(ResourceARN=arn, TagKeys=keys),
+            tag=lambda tags: client.tag_resource(ResourceARN=arn, Tags=tag_pairs(tags)),
+        )
         return made
 
     def delete(self, place: Place, made: Made, properties: Properties) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from localcloud.aws.cloudformation.model import Made
 from localcloud.aws.cloudformation.shapes import BOOLEAN, INTEGER, TAGS, TEXT, ListOf, Struct
+from localcloud.aws.cloudformation.tags import retag, tag_pairs, tags_of
 from localcloud.aws.cloudformation.types import Failed, Place, ResourceType, picked
 
 Properties = Mapping[str, Any]
@@ -50,7 +51,7 @@ class Table(ResourceType):
                 arguments[key] = properties[key]
         if "SSESpecification" in properties:
             arguments["SSESpecification"] = _encryption(properties["SSESpecification"])
-        tags = place.tag_list(properties.get("Tags"))
+        tags = tag_pairs(tags_of(properties))
         made = client.create_table(TableName=name, **arguments, **({"Tags": tags} if tags else {}))
         try:
             self._extras(client, name, {}, properties)
@@ -60,11 +61,16 @@ class Table(ResourceType):
             raise
         return Made(id=name, attributes={"Arn": made["TableDescription"]["TableArn"]})
 
-    def update(self, place: Place, made: Made, old: Properties, new: Properties) -> Made:
-        client = place.client("dynamodb")
+    def refuse_update(self, old: Properties, new: Properties) -> None:
         for key in ("AttributeDefinitions", "GlobalSecondaryIndexes"):
             if old.get(key) != new.get(key):
                 raise Failed(f"Unsupported update of property: {key} of {self.name}")
+        before, after = old.get("TimeToLiveSpecification", {}), new.get("TimeToLiveSpecification", {})
+        if before.get("Enabled") and after.get("Enabled") and before != after:
+            raise Failed("TimeToLive must be disabled before its attribute can be changed")
+
+    def update(self, place: Place, made: Made, old: Properties, new: Properties) -> Made:
+        client = place.client("dynamodb")
         changed: dict[str, Any] = {}
         if old.get("DeletionProtectionEnabled") != new.get("DeletionProtectionEnabled"):
             changed["DeletionProtectionEnabled"] = new.get("DeletionProtectionEnabled", False)
@@ -78,7 +84,7 @@ class Table(ResourceType):
         if changed:
             client.update_table(TableName=made.id, **changed)
         self._extras(client, made.id, old, new)
-        _retag(client, place, made, old, new)
+        _retag(client, made, old, new)
         return made
 
     def delete(self, place: Place, made: Made, properties: Properties) -> None:
@@ -92,9 +98,6 @@ class Table(ResourceType):
         expiry = new.get("TimeToLiveSpecification")
         before = old.get("TimeToLiveSpecification")
         if expiry != before:
-            both = bool(expiry and before and expiry["Enabled"] and before["Enabled"])
-            if both:
-                raise Failed("TimeToLive must be disabled before its attribute can be changed")
             if expiry and expiry["Enabled"]:
                 client.update_time_to_live(TableName=name, TimeToLiveSpecification=expiry)
             elif before and before["Enabled"]:
@@ -112,14 +115,14 @@ def _encryption(given: Properties) -> dict[str, Any]:
     return picked(given, named)
 
 
-def _retag(client: Any, place: Place, made: Made, old: Properties, new: Properties) -> None:
-    wanted, had = place.tagged(new.get("Tags")), place.tagged(old.get("Tags"))
+def _retag(client: Any, made: Made, old: Properties, new: Properties) -> None:
     arn = made.attributes["Arn"]
-    gone = sorted(set(had) - set(wanted))
-    if gone:
-        client.untag_resource(ResourceArn=arn, TagKeys=gone)
-    if wanted and wanted != had:
-        client.tag_resource(ResourceArn=arn, Tags=place.tag_list(new.get("Tags")))
+    retag(
+        old,
+        new,
+        untag=lambda keys: client.untag_resource(ResourceArn=arn, TagKeys=keys),
+        tag=lambda tags: client.tag_resource(ResourceArn=arn, Tags=tag_pairs(tags)),
+    )
 
 
 TYPES: tuple[ResourceType, ...] = (Table(),)

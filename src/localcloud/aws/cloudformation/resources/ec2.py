@@ -6,6 +6,7 @@ from typing import Any
 
 from localcloud.aws.cloudformation.model import Made
 from localcloud.aws.cloudformation.shapes import BOOLEAN, DOCUMENT, INTEGER, TAGS, TEXT, ListOf, Shape, Struct
+from localcloud.aws.cloudformation.tags import retag, tag_pairs, tags_of
 from localcloud.aws.cloudformation.types import Failed, Place, ResourceType, picked
 from localcloud.aws.iam.documents import PolicyKind, parse
 
@@ -21,17 +22,18 @@ _RULE: Mapping[str, Shape] = {
 
 
 def _tag_specification(place: Place, kind: str, properties: Properties) -> dict[str, Any]:
-    tags = place.tag_list(properties.get("Tags"))
+    tags = tag_pairs(tags_of(properties))
     return {"TagSpecifications": [{"ResourceType": kind, "Tags": tags}]} if tags else {}
 
 
 def _retag(place: Place, resource: str, old: Properties, new: Properties) -> None:
     client = place.client("ec2")
-    wanted, had = place.tagged(new.get("Tags")), place.tagged(old.get("Tags"))
-    if gone := sorted(set(had) - set(wanted)):
-        client.delete_tags(Resources=[resource], Tags=[{"Key": key} for key in gone])
-    if wanted and wanted != had:
-        client.create_tags(Resources=[resource], Tags=place.tag_list(new.get("Tags")))
+    retag(
+        old,
+        new,
+        untag=lambda keys: client.delete_tags(Resources=[resource], Tags=[{"Key": key} for key in keys]),
+        tag=lambda tags: client.create_tags(Resources=[resource], Tags=tag_pairs(tags)),
+    )
 
 
 def _delete(place: Place, call: str, **arguments: Any) -> None:
@@ -253,13 +255,15 @@ class VpcEndpoint(ResourceType):
         }
         return Made(id=made["VpcEndpointId"], attributes=attributes)
 
-    def update(self, place: Place, made: Made, old: Properties, new: Properties) -> Made:
-        changed: dict[str, Any] = {}
+    def refuse_update(self, old: Properties, new: Properties) -> None:
         if old.get("PrivateDnsEnabled") != new.get("PrivateDnsEnabled"):
             raise Failed(f"Unsupported update of property: PrivateDnsEnabled of {self.name}")
+        if "PolicyDocument" in old and "PolicyDocument" not in new:
+            raise Failed(f"Unsupported update of property: PolicyDocument of {self.name} (removed)")
+
+    def update(self, place: Place, made: Made, old: Properties, new: Properties) -> Made:
+        changed: dict[str, Any] = {}
         if old.get("PolicyDocument") != new.get("PolicyDocument"):
-            if "PolicyDocument" not in new:
-                raise Failed(f"Unsupported update of property: PolicyDocument of {self.name} (removed)")
             changed["PolicyDocument"] = _policy(new)
         for key, add, remove in (
             ("SubnetIds", "AddSubnetIds", "RemoveSubnetIds"),

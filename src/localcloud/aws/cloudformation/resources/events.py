@@ -5,6 +5,7 @@ from typing import Any
 
 from localcloud.aws.cloudformation.model import Made
 from localcloud.aws.cloudformation.shapes import INTEGER, TAGS, TEXT, ListOf, Struct
+from localcloud.aws.cloudformation.tags import retag, tag_pairs, tags_of
 from localcloud.aws.cloudformation.types import Failed, Place, ResourceType, picked
 
 Properties = Mapping[str, Any]
@@ -52,11 +53,12 @@ class Rule(ResourceType):
         self._put(place, made.id, new, tagged=False)
         self._aim(place, made.id, old, new)
         client = place.client("events")
-        wanted, had = place.tagged(new.get("Tags")), place.tagged(old.get("Tags"))
-        if gone := sorted(set(had) - set(wanted)):
-            client.untag_resource(ResourceARN=made.attributes["Arn"], TagKeys=gone)
-        if wanted and wanted != had:
-            client.tag_resource(ResourceARN=made.attributes["Arn"], Tags=place.tag_list(new.get("Tags")))
+        retag(
+            old,
+            new,
+            untag=lambda keys: client.untag_resource(ResourceARN=made.attributes["Arn"], TagKeys=keys),
+            tag=lambda tags: client.tag_resource(ResourceARN=made.attributes["Arn"], Tags=tag_pairs(tags)),
+        )
         return made
 
     def delete(self, place: Place, made: Made, properties: Properties) -> None:
@@ -71,7 +73,7 @@ class Rule(ResourceType):
 
     def _put(self, place: Place, name: str, properties: Properties, *, tagged: bool) -> str:
         arguments = picked(properties, {key: key for key in ("Description", "ScheduleExpression", "State")})
-        if tagged and (tags := place.tag_list(properties.get("Tags"))):
+        if tagged and (tags := tag_pairs(tags_of(properties))):
             arguments["Tags"] = tags
         return str(place.client("events").put_rule(Name=name, **arguments)["RuleArn"])
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from localcloud.aws.cloudformation.model import Made
 from localcloud.aws.cloudformation.shapes import INTEGER, TAGS, TEXT, ListOf, MapOf, Struct
+from localcloud.aws.cloudformation.tags import retag, tags_of
 from localcloud.aws.cloudformation.types import Failed, Place, ResourceType, picked
 
 Properties = Mapping[str, Any]
@@ -72,7 +73,7 @@ class Function(ResourceType):
         made = client.create_function(
             FunctionName=properties.get("FunctionName") or place.name(),
             Code=_code(properties),
-            Tags=place.tagged(properties.get("Tags")),
+            Tags=tags_of(properties),
             **picked(properties, {**_CONFIGURATION, "Architectures": "Architectures"}),
         )
         name = made["FunctionName"]
@@ -98,7 +99,7 @@ class Function(ResourceType):
             client.update_function_configuration(FunctionName=made.id, **changed)
         if old.get("ReservedConcurrentExecutions") != new.get("ReservedConcurrentExecutions"):
             self._reserve(client, made.id, new)
-        _retag(client, place, made.attributes["Arn"], old, new)
+        _retag(client, made.attributes["Arn"], old, new)
         return made
 
     def delete(self, place: Place, made: Made, properties: Properties) -> None:
@@ -129,13 +130,13 @@ def _code(properties: Properties) -> dict[str, Any]:
     return dict(code)
 
 
-def _retag(client: Any, place: Place, arn: str, old: Properties, new: Properties) -> None:
-    wanted, had = place.tagged(new.get("Tags")), place.tagged(old.get("Tags"))
-    gone = sorted(set(had) - set(wanted))
-    if gone:
-        client.untag_resource(Resource=arn, TagKeys=gone)
-    if wanted and wanted != had:
-        client.tag_resource(Resource=arn, Tags=wanted)
+def _retag(client: Any, arn: str, old: Properties, new: Properties) -> None:
+    retag(
+        old,
+        new,
+        untag=lambda keys: client.untag_resource(Resource=arn, TagKeys=keys),
+        tag=lambda tags: client.tag_resource(Resource=arn, Tags=tags),
+    )
 
 
 class LayerVersion(ResourceType):

@@ -6,6 +6,7 @@ from typing import Any
 
 from localcloud.aws.cloudformation.model import Made
 from localcloud.aws.cloudformation.shapes import DOCUMENT, INTEGER, TAGS, TEXT, ListOf, Struct
+from localcloud.aws.cloudformation.tags import retag, tag_pairs, tags_of
 from localcloud.aws.cloudformation.types import Failed, Place, ResourceType
 
 Properties = Mapping[str, Any]
@@ -51,7 +52,7 @@ class Role(ResourceType):
         role = client.create_role(
             RoleName=name,
             AssumeRolePolicyDocument=_dumps(properties["AssumeRolePolicyDocument"]),
-            Tags=place.tag_list(properties.get("Tags")),
+            Tags=tag_pairs(tags_of(properties)),
             **arguments,
         )["Role"]
         made = Made(id=name, attributes={"Arn": role["Arn"], "RoleId": role["RoleId"]})
@@ -78,11 +79,12 @@ class Role(ResourceType):
             else:
                 client.delete_role_permissions_boundary(RoleName=made.id)
         self._policies(client, made.id, old, new)
-        wanted, had = place.tagged(new.get("Tags")), place.tagged(old.get("Tags"))
-        if gone := sorted(set(had) - set(wanted)):
-            client.untag_role(RoleName=made.id, TagKeys=gone)
-        if wanted and wanted != had:
-            client.tag_role(RoleName=made.id, Tags=place.tag_list(new.get("Tags")))
+        retag(
+            old,
+            new,
+            untag=lambda keys: client.untag_role(RoleName=made.id, TagKeys=keys),
+            tag=lambda tags: client.tag_role(RoleName=made.id, Tags=tag_pairs(tags)),
+        )
         return made
 
     def delete(self, place: Place, made: Made, properties: Properties) -> None:

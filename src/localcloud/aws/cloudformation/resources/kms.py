@@ -6,6 +6,7 @@ from typing import Any
 
 from localcloud.aws.cloudformation.model import Made
 from localcloud.aws.cloudformation.shapes import BOOLEAN, DOCUMENT, INTEGER, TAGS, TEXT, Struct
+from localcloud.aws.cloudformation.tags import retag, tag_pairs, tags_of
 from localcloud.aws.cloudformation.types import Place, ResourceType, picked
 
 Properties = Mapping[str, Any]
@@ -38,9 +39,9 @@ class Key(ResourceType):
         arguments = {"KeyUsage": "ENCRYPT_DECRYPT", **picked(properties, {name: name for name in _SETTINGS})}
         if "KeyPolicy" in properties:
             arguments["Policy"] = json.dumps(properties["KeyPolicy"])
-        key = client.create_key(
-            Tags=place.tag_list(properties.get("Tags"), key="TagKey", value="TagValue"), **arguments
-        )["KeyMetadata"]
+        key = client.create_key(Tags=tag_pairs(tags_of(properties), key="TagKey", value="TagValue"), **arguments)[
+            "KeyMetadata"
+        ]
         made = Made(id=key["KeyId"], attributes={"Arn": key["Arn"], "KeyId": key["KeyId"]})
         self._switch(client, made.id, {}, properties)
         return made
@@ -52,12 +53,12 @@ class Key(ResourceType):
         if old.get("KeyPolicy") != new.get("KeyPolicy") and "KeyPolicy" in new:
             client.put_key_policy(KeyId=made.id, PolicyName="default", Policy=json.dumps(new["KeyPolicy"]))
         self._switch(client, made.id, old, new)
-        wanted, had = place.tagged(new.get("Tags")), place.tagged(old.get("Tags"))
-        if gone := sorted(set(had) - set(wanted)):
-            client.untag_resource(KeyId=made.id, TagKeys=gone)
-        if wanted and wanted != had:
-            tags = place.tag_list(new.get("Tags"), key="TagKey", value="TagValue")
-            client.tag_resource(KeyId=made.id, Tags=tags)
+        retag(
+            old,
+            new,
+            untag=lambda keys: client.untag_resource(KeyId=made.id, TagKeys=keys),
+            tag=lambda tags: client.tag_resource(KeyId=made.id, Tags=tag_pairs(tags, key="TagKey", value="TagValue")),
+        )
         return made
 
     def delete(self, place: Place, made: Made, properties: Properties) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from localcloud.aws.cloudformation.model import Made
 from localcloud.aws.cloudformation.shapes import INTEGER, NUMBER, TAGS, TEXT, ListOf, Struct
+from localcloud.aws.cloudformation.tags import retag, tags_of
 from localcloud.aws.cloudformation.types import Failed, Place, ResourceType
 
 Properties = Mapping[str, Any]
@@ -21,7 +22,7 @@ class LogGroup(ResourceType):
     def create(self, place: Place, properties: Properties) -> Made:
         client = place.client("logs")
         name = properties.get("LogGroupName") or place.name(limit=512)
-        arguments: dict[str, Any] = {"tags": tags} if (tags := place.tagged(properties.get("Tags"))) else {}
+        arguments: dict[str, Any] = {"tags": tags} if (tags := tags_of(properties)) else {}
         if "KmsKeyId" in properties:
             arguments["kmsKeyId"] = properties["KmsKeyId"]
         client.create_log_group(logGroupName=name, **arguments)
@@ -34,21 +35,24 @@ class LogGroup(ResourceType):
         arn = f"arn:aws:logs:{place.region}:{place.account}:log-group:{name}:*"
         return Made(id=name, attributes={"Arn": arn})
 
-    def update(self, place: Place, made: Made, old: Properties, new: Properties) -> Made:
-        client = place.client("logs")
+    def refuse_update(self, old: Properties, new: Properties) -> None:
         if old.get("KmsKeyId") != new.get("KmsKeyId"):
             raise Failed(f"Unsupported update of property: KmsKeyId of {self.name}")
+
+    def update(self, place: Place, made: Made, old: Properties, new: Properties) -> Made:
+        client = place.client("logs")
         if old.get("RetentionInDays") != new.get("RetentionInDays"):
             if "RetentionInDays" in new:
                 client.put_retention_policy(logGroupName=made.id, retentionInDays=new["RetentionInDays"])
             else:
                 client.delete_retention_policy(logGroupName=made.id)
-        wanted, had = place.tagged(new.get("Tags")), place.tagged(old.get("Tags"))
         arn = made.attributes["Arn"].removesuffix(":*")
-        if gone := sorted(set(had) - set(wanted)):
-            client.untag_resource(resourceArn=arn, tagKeys=gone)
-        if wanted and wanted != had:
-            client.tag_resource(resourceArn=arn, tags=wanted)
+        retag(
+            old,
+            new,
+            untag=lambda keys: client.untag_resource(resourceArn=arn, tagKeys=keys),
+            tag=lambda tags: client.tag_resource(resourceArn=arn, tags=tags),
+        )
         return made
 
     def delete(self, place: Place, made: Made, properties: Properties) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from localcloud.aws.cloudformation.model import Made
 from localcloud.aws.cloudformation.shapes import BOOLEAN, DOCUMENT, INTEGER, TAGS, TEXT, ListOf, Struct
+from localcloud.aws.cloudformation.tags import tag_pairs, tags_of
 from localcloud.aws.cloudformation.types import Failed, Place, ResourceType
 
 Properties = Mapping[str, Any]
@@ -112,10 +113,10 @@ class Bucket(ResourceType):
             client.put_bucket_ownership_controls(Bucket=name, OwnershipControls=new["OwnershipControls"])
         if changed("LifecycleConfiguration"):
             self._expire(client, name, new.get("LifecycleConfiguration", {}).get("Rules", []))
-        wanted = place.tag_list(new.get("Tags"))
+        wanted = tag_pairs(tags_of(new))
         if wanted:
             client.put_bucket_tagging(Bucket=name, Tagging={"TagSet": wanted})
-        elif place.tag_list(old.get("Tags")):
+        elif tag_pairs(tags_of(old)):
             client.delete_bucket_tagging(Bucket=name)
 
     def _encrypt(self, client: Any, name: str, given: Properties | None) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from localcloud.aws.cloudformation.model import Made
 from localcloud.aws.cloudformation.shapes import DOCUMENT, TAGS, TEXT, ListOf, Struct
+from localcloud.aws.cloudformation.tags import retag, tag_pairs, tags_of
 from localcloud.aws.cloudformation.types import Place, ResourceType
 
 Properties = Mapping[str, Any]
@@ -22,9 +23,9 @@ class Topic(ResourceType):
     def create(self, place: Place, properties: Properties) -> Made:
         name = properties.get("TopicName") or place.name(limit=256)
         settings = {key: properties[key] for key in ("DisplayName", "KmsMasterKeyId") if key in properties}
-        arn = place.client("sns").create_topic(
-            Name=name, Attributes=settings, Tags=place.tag_list(properties.get("Tags"))
-        )["TopicArn"]
+        arn = place.client("sns").create_topic(Name=name, Attributes=settings, Tags=tag_pairs(tags_of(properties)))[
+            "TopicArn"
+        ]
         return Made(id=arn, attributes={"TopicName": name, "TopicArn": arn})
 
     def update(self, place: Place, made: Made, old: Properties, new: Properties) -> Made:
@@ -32,11 +33,12 @@ class Topic(ResourceType):
         for key in ("DisplayName", "KmsMasterKeyId"):
             if old.get(key) != new.get(key):
                 client.set_topic_attributes(TopicArn=made.id, AttributeName=key, AttributeValue=new.get(key, ""))
-        wanted, had = place.tagged(new.get("Tags")), place.tagged(old.get("Tags"))
-        if gone := sorted(set(had) - set(wanted)):
-            client.untag_resource(ResourceArn=made.id, TagKeys=gone)
-        if wanted and wanted != had:
-            client.tag_resource(ResourceArn=made.id, Tags=place.tag_list(new.get("Tags")))
+        retag(
+            old,
+            new,
+            untag=lambda keys: client.untag_resource(ResourceArn=made.id, TagKeys=keys),
+            tag=lambda tags: client.tag_resource(ResourceArn=made.id, Tags=tag_pairs(tags)),
+        )
         return made
 
     def delete(self, place: Place, made: Made, properties: Properties) -> None:

@@ -33,7 +33,7 @@ class Parameter(ResourceType):
         if properties["Type"] not in {"String", "StringList"}:
             raise Failed(f"#/Type: {properties['Type']} is not a valid enum value: String, StringList")
         name = properties.get("Name") or place.name(limit=255)
-        tags = {**place.tags, **properties.get("Tags", {})}
+        tags = properties.get("Tags", {})
         pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
         place.client("ssm").put_parameter(
             Name=name, **_settings(properties), Overwrite=False, **({"Tags": pairs} if pairs else {})
