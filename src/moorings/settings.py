@@ -53,6 +53,11 @@ def enrolment_settings(environment: Mapping[str, str] | None = None) -> Enrolmen
     return EnrolmentSettings(**{field: env[variable] for field, variable in names.items()})
 
 
+def in_function(environment: Mapping[str, str] | None = None) -> bool:
+    """Whether Lambda started this process to serve a function; False for whoever only imports its modules."""
+    return bool((os.environ if environment is None else environment).get("AWS_LAMBDA_FUNCTION_NAME"))
+
+
 def deploy_settings(environment: Mapping[str, str] | None = None) -> DeploySettings:
     """The settings of the command line: the Region, never a silent default, and what zips are built for."""
     env = os.environ if environment is None else environment

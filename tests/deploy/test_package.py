@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -23,7 +24,7 @@ from moorings.deploy.package import (
 from moorings.errors import Misconfigured
 
 # What the runtime of a Python function brings: boto3 and what it stands on.
-RUNTIME = ("boto3", "botocore", "s3transfer", "urllib3", "dateutil", "six.py")
+RUNTIME = ("boto3", "botocore", "jmespath", "s3transfer", "urllib3", "dateutil", "six.py")
 
 
 def test_the_same_sources_give_the_same_bytes() -> None:
@@ -66,32 +67,58 @@ def test_the_zip_is_small_and_holds_the_bootstrap_scripts() -> None:
     assert {"moorings/enrolment/bootstrap/linux.sh", "moorings/enrolment/bootstrap/windows.ps1"} <= set(package.files)
 
 
-def test_the_handlers_load_from_the_zip_with_the_runtime_alone(tmp_path: Path) -> None:
-    """Nothing of this environment but boto3 is in sight, so a module that the zip lacks is missed here."""
+def _in_the_zip(tmp_path: Path, script: str, **environment: str) -> Any:
+    """What `script` prints, as JSON, run with the zip and the runtime alone: a module that the zip lacks is missed."""
     with zipfile.ZipFile(io.BytesIO(build("enrolment").content)) as archive:
         archive.extractall(tmp_path / "task")
     (tmp_path / "runtime").mkdir()
     installed = Path(boto3.__file__).parents[1]
     for name in RUNTIME:
         (tmp_path / "runtime" / name).symlink_to(installed / name)
-    script = f"""
-import sys
-sys.path[:0] = [{str(tmp_path / "task")!r}, {str(tmp_path / "runtime")!r}]
-import moorings.enrolment.function, moorings.enrolment.keeper, json
+    paths = f"import json, sys; sys.path[:0] = [{str(tmp_path / 'task')!r}, {str(tmp_path / 'runtime')!r}]\n"
+    variables = {
+        "POWERTOOLS_SERVICE_NAME": "enrolment",
+        "POWERTOOLS_METRICS_NAMESPACE": "Moorings",
+        "HOME": str(tmp_path),
+        **environment,
+    }
+    done = subprocess.run(
+        [sys.executable, "-S", "-I", "-c", paths + script],
+        capture_output=True, text=True, timeout=60, check=False, env=variables, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_handlers_load_from_the_zip_with_the_runtime_alone(tmp_path: Path) -> None:
+    script = """
+import moorings.enrolment.function, moorings.enrolment.keeper
 from moorings.enrolment.bootstrap import render
 settings = render.ScriptSettings(url="https://api.example/x", region="eu-west-1")
 print(json.dumps([moorings.enrolment.function.__file__, len(render.linux(settings)), len(render.windows(settings))]))
 """
-    environment = {"POWERTOOLS_SERVICE_NAME": "enrolment", "POWERTOOLS_METRICS_NAMESPACE": "Moorings"}
-    done = subprocess.run(
-        [sys.executable, "-S", "-I", "-c", script],
-        capture_output=True, text=True, timeout=60, check=False, env=environment, cwd=tmp_path,
-    )  # fmt: skip
+    module, linux, windows = _in_the_zip(tmp_path, script)
 
-    assert done.returncode == 0, done.stderr
-    module, linux, windows = json.loads(done.stdout)
     assert Path(module).is_relative_to(tmp_path / "task")
     assert min(linux, windows) > 1000
+
+
+@pytest.mark.parametrize("handler", ["function", "keeper"])
+def test_a_starting_environment_makes_its_clients_before_the_first_request(tmp_path: Path, handler: str) -> None:
+    """With botocore alone: boto3 would make the start longer for nothing."""
+    script = f"""
+from moorings.enrolment import {handler}
+print(json.dumps([{handler}._enrolment.cache_info().currsize, "boto3" in sys.modules]))
+"""
+    settings = ("TABLE", "STACK", "CODE_PREFIX", "KMS_KEY", "KEEPER", "API_URL", "DEFAULT_CONFIGURATION")
+    variables = {f"MOORINGS_{name}": name.lower() for name in settings}
+
+    made, with_boto3 = _in_the_zip(
+        tmp_path, script, AWS_REGION="eu-west-1", AWS_LAMBDA_FUNCTION_NAME="api", **variables
+    )
+
+    assert made == 1
+    assert not with_boto3
 
 
 def test_a_platform_is_read_as_people_and_hosts_write_it() -> None:

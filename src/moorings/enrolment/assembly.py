@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-import boto3
+import botocore.session
 from botocore.config import Config
 
 from moorings.clock import Clock, SystemClock
@@ -32,7 +32,8 @@ class Clients:
     """botocore clients of one environment, each made once. `session` lets tests put their own wire underneath."""
 
     def __init__(self, session: Any, *, region: str) -> None:
-        make: Callable[..., Any] = session.client
+        # boto3 would add resources and file transfers, which nobody here uses, and a third to the time of a start.
+        make: Callable[..., Any] = session.client if session else botocore.session.get_session().create_client
         self.dynamodb = make("dynamodb", region_name=region, config=PATIENT)
         self.ssm = make("ssm", region_name=region, config=PATIENT)
         self.dynamodb_once = cache(lambda: make("dynamodb", region_name=region, config=ONCE))
@@ -54,7 +55,7 @@ class Enrolment:
         self.settings = settings
         self.clock = clock or SystemClock()
         self.journal = PowertoolsJournal(stack=settings.stack)
-        clients = Clients(session or boto3.session.Session(), region=settings.region)
+        clients = Clients(session, region=settings.region)
         ledger = DynamoLedger(client=clients.dynamodb, once=clients.dynamodb_once, table=settings.table)
         activations = SsmActivations(client=clients.ssm, once=clients.ssm_once, stack=settings.stack)
         codes = SecureCodes(client=clients.ssm, prefix=settings.code_prefix, kms_key=settings.kms_key)

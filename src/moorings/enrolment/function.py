@@ -10,7 +10,7 @@ from moorings.enrolment.assembly import Enrolment
 from moorings.enrolment.bootstrap import render
 from moorings.enrolment.service import ASK_OPERATOR, DEADLINE, NOT_PERMITTED
 from moorings.errors import MooringsError, Refused
-from moorings.settings import enrolment_settings
+from moorings.settings import enrolment_settings, in_function
 
 # What is left after our own deadline: enough to answer before Lambda cuts the function off.
 TO_ANSWER = timedelta(seconds=3)
@@ -19,6 +19,11 @@ TO_ANSWER = timedelta(seconds=3)
 @cache
 def _enrolment() -> Enrolment:
     return Enrolment(enrolment_settings())
+
+
+if in_function():
+    # A starting environment has a whole processor, one that answers only its memory's share: clients are made before.
+    _enrolment()
 
 
 def handler(event: Event, context: Any) -> dict[str, Any]:

@@ -5,12 +5,16 @@ from functools import cache
 from typing import Any
 
 from moorings.enrolment.assembly import Enrolment
-from moorings.settings import enrolment_settings
+from moorings.settings import enrolment_settings, in_function
 
 
 @cache
 def _enrolment() -> Enrolment:
     return Enrolment(enrolment_settings())
+
+
+if in_function():
+    _enrolment()  # while the environment starts, as in function.py
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, str]:
