@@ -103,7 +103,8 @@ class Server:
             request = await _read(scope, receive)
             try:
                 response = await asyncio.get_running_loop().run_in_executor(self._pool, handler, request)
-            except ConnectionLost:
+            except (ConnectionLost, asyncio.CancelledError):
+                # Cancelled: the server closes, and uvicorn would report it as an error of the application.
                 await _cut(scope)
                 return
             await _write(response, send, bodiless=request.method == "HEAD")

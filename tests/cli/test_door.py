@@ -19,6 +19,13 @@ def raising(error: BaseException) -> Callable[[], object]:
     return command
 
 
+def raising_always(error: BaseException) -> Callable[..., object]:
+    def command(*_: object) -> object:
+        raise error
+
+    return command
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [
@@ -115,6 +122,15 @@ def test_a_failing_cloud_is_exit_5_and_names_the_call(cli: Cli, cloud: LocalClou
 
     assert (failed.code, failed.out) == (5, "")
     assert "ssm:DescribeInstanceInformation" in failed.err
+
+
+def test_an_interrupted_command_says_so(bare: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line, no trace, the exit code that shells expect."""
+    monkeypatch.setattr("moorings.cli.nodes.open_aws", raising_always(KeyboardInterrupt()))
+
+    ended = bare("nodes", "list", "--region", "us-east-1")
+
+    assert (ended.code, ended.out, ended.err) == (130, "", "moorings: stopped before it was done\n")
 
 
 def test_the_version_is_told(bare: Cli) -> None:

@@ -14,6 +14,7 @@ from moorings.cli.output import Talk, table
 from moorings.enrolment.oversight import Part, PoolStatus, Standing
 
 MOST_ROWS = 14  # servers on the screen; with more, only those under way
+MOST_ACTIVATIONS = 4
 _STAGE_STYLES = {"managed node": "green", "registered": "cyan", "asking to enrol": "yellow"}
 _PART_STYLES = {Part.CURRENT: "green", Part.STANDBY: "cyan", Part.DRAINING: "dim"}
 _SQUARES = 20  # the widest bar
@@ -78,7 +79,8 @@ class Screen:
         if pool is None or not pool.activations:
             return Text("no activation yet", "dim")
         made = Table.grid(padding=(0, 2, 0, 0))
-        for each in sorted(pool.activations, key=lambda each: self._numbers[each.id]):
+        latest = sorted(pool.activations, key=lambda each: self._numbers[each.id])[-MOST_ACTIVATIONS:]
+        for each in latest:
             style = _PART_STYLES.get(each.part, "")
             made.add_row(
                 f"activation {self._numbers[each.id]}",

@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 from rich.console import Console
 from rich.text import Text
-from typer.exceptions import Abort, TyperException
+from typer.exceptions import Abort, Exit, TyperException
 
 from moorings.cli.output import clean
-from moorings.errors import OUR_BUG, MooringsError, family_of
+from moorings.errors import OK_EXIT, OUR_BUG, MooringsError, family_of
 
 USAGE_EXIT = 2
 INTERRUPTED_EXIT = 130  # 128 + SIGINT, as shells have it
@@ -19,22 +19,26 @@ BROKEN_PIPE_EXIT = 141  # 128 + SIGPIPE
 
 
 def guarded(command: Callable[[], object]) -> int:
-    """Run a command and answer its exit code; nothing is raised."""
+    """Run a command and answer its exit code, which it names by raising; nothing is raised from here."""
     try:
-        code = command()
+        command()
+    except Exit as end:
+        code = end.exit_code
     except MooringsError as error:
-        return _tell(error.message, error.remedy, code=family_of(error).exit_code)
+        code = _tell(error.message, error.remedy, code=family_of(error).exit_code)
     except TyperException as error:
-        return _usage(error)
+        code = _usage(error)
     except (KeyboardInterrupt, Abort):
-        return _tell("stopped before it was done", "", code=INTERRUPTED_EXIT)
+        code = _tell("stopped before it was done", "", code=INTERRUPTED_EXIT)
     except BrokenPipeError:
         # Whoever read our output has gone (`| head`); nothing may be written to it at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE_EXIT
+        code = BROKEN_PIPE_EXIT
     except Exception as error:  # the outermost door
-        return _bug(error)
-    return code if isinstance(code, int) else 0
+        code = _bug(error)
+    else:
+        code = OK_EXIT
+    return code
 
 
 def _usage(error: TyperException) -> int:

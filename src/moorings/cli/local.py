@@ -99,6 +99,7 @@ def running(talk: Talk, *, port: int = 0, scale: float = 1.0, region: str = DEFA
     try:
         with talk.working("starting the local cloud"):
             cloud = LocalCloud(port=port, scale=scale, region=region)
+            stop_politely()
             try:
                 cloud.start()
             except OSError as error:
@@ -114,6 +115,17 @@ def running(talk: Talk, *, port: int = 0, scale: float = 1.0, region: str = DEFA
     except CannotRun as error:
         fact, _, remedy = str(error).partition("; install with: ")
         raise Misconfigured(fact, remedy=f"install with: {remedy}" if remedy else "") from error
+
+
+def stop_politely() -> None:
+    """From now on a polite kill (a timeout, a closed terminal) ends this process like Ctrl-C, with all that it made."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        for each in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(each, interrupt)
 
 
 def environment(cloud: "LocalCloud") -> dict[str, str]:

@@ -54,7 +54,13 @@ command = typer.main.get_command(app)
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; the exit code. Nothing is raised."""
-    return guarded(lambda: command.main(args=list(arguments), prog_name="moorings", standalone_mode=False))
+
+    def invoke() -> object:
+        # Not `command.main`, which has a door of its own: it turns interrupts and broken pipes into other exits.
+        with command.make_context("moorings", list(arguments)) as context:
+            return command.invoke(context)
+
+    return guarded(invoke)
 
 
 def main() -> None:
