@@ -1,0 +1,1 @@
+"""Writes the parts of the manual that repeat what the code says, so that they cannot say anything else."""

@@ -1,0 +1,41 @@
+"""What the local cloud simulates, chose and refuses, from its own tables."""
+
+import re
+
+from docs.generator.tables import code, table
+
+from localcloud.aws.cloudformation.registry import registry
+from localcloud.aws.refusals import REFUSED
+from localcloud.aws.ssm import choices
+from localcloud.machines.images import IMAGES
+from localcloud.machines.shims.texts import SIMULATED
+
+
+def simulated() -> str:
+    """What stands in for the real thing inside a simulated server."""
+    return table(("in a machine", "what it does"), [(code(name), what) for name, what in SIMULATED.items()])
+
+
+def images() -> str:
+    """The operating systems that a machine can show."""
+    rows = [
+        (code(image.name), f"{image.label} {image.version}", "real dpkg" if image.real_packages else "simulated")
+        for image in IMAGES.values()
+    ]
+    return table(("image", "says it is", "package manager"), rows)
+
+
+def ssm_choices() -> str:
+    """Where Systems Manager's behaviour is not published: the choices, from the table in their module."""
+    return "\n".join(re.findall(r"^\|.*\|$", choices.__doc__ or "", re.MULTILINE)) + "\n"
+
+
+def resource_types() -> str:
+    """The CloudFormation types that templates may use."""
+    return ", ".join(code(name) for name in sorted(registry())) + ".\n"
+
+
+def refused_operations() -> str:
+    """Operations that moto answers, but wrongly, and that are refused by name."""
+    rows = [(code(f"{service}:{operation}"), why) for (service, operation), why in sorted(REFUSED.items())]
+    return table(("refused", "why"), rows)

@@ -1,0 +1,162 @@
+"""What the two CloudFormation templates say about themselves."""
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import yaml
+from docs.generator.tables import code, table
+
+from moorings.deploy import templates as texts
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads CloudFormation's short tags as their long form; resolves nothing."""
+
+
+def _function(loader: _Loader, suffix: str, node: yaml.Node) -> Any:
+    name = suffix if suffix in {"Ref", "Condition"} else f"Fn::{suffix}"
+    if isinstance(node, yaml.ScalarNode):
+        return {name: loader.construct_scalar(node)}
+    if isinstance(node, yaml.SequenceNode):
+        return {name: loader.construct_sequence(node, deep=True)}
+    assert isinstance(node, yaml.MappingNode)
+    return {name: loader.construct_mapping(node, deep=True)}
+
+
+_Loader.add_multi_constructor("!", _function)
+
+
+@cache
+def template(name: str) -> Mapping[str, Any]:
+    """A template as plain data."""
+    loaded: Mapping[str, Any] = yaml.load(texts.read(name), _Loader)  # noqa: S506 - a SafeLoader
+    return loaded
+
+
+def stack_parameters() -> str:
+    """The parameters of stack.yaml, in the groups of the console."""
+    return _parameters(texts.STACK)
+
+
+def endpoint_parameters() -> str:
+    """The parameters of endpoint.yaml."""
+    return _parameters(texts.ENDPOINT)
+
+
+def stack_outputs() -> str:
+    """The outputs of stack.yaml."""
+    return _outputs(texts.STACK)
+
+
+def endpoint_outputs() -> str:
+    """The outputs of endpoint.yaml."""
+    return _outputs(texts.ENDPOINT)
+
+
+def _parameters(name: str) -> str:
+    whole = template(name)
+    groups = whole["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    parts = []
+    for group in groups:
+        rows = [_parameter(each, whole["Parameters"][each]) for each in group["Parameters"]]
+        parts.append(
+            f"**{group['Label']['default']}**\n\n" + table(("parameter", "default", "values", "meaning"), rows)
+        )
+    return "\n".join(parts)
+
+
+def _parameter(name: str, parameter: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    default = "required" if "Default" not in parameter else code(str(parameter["Default"])) or "empty"
+    return (code(name), default, _values(parameter), parameter["Description"])
+
+
+def _values(parameter: Mapping[str, Any]) -> str:
+    if "AllowedValues" in parameter:
+        return ", ".join(code(str(each)) for each in parameter["AllowedValues"])
+    if "MinValue" in parameter:
+        return f"{parameter['MinValue']:,} to {parameter['MaxValue']:,}"
+    return str(parameter["Type"]).replace("AWS::EC2::", "").replace("::Id", " id")
+
+
+def _outputs(name: str) -> str:
+    return table(
+        ("output", "meaning"), [(code(key), each["Description"]) for key, each in template(name)["Outputs"].items()]
+    )
+
+
+def _of_type(type_: str) -> dict[str, Mapping[str, Any]]:
+    return {
+        key: each["Properties"] for key, each in template(texts.STACK)["Resources"].items() if each["Type"] == type_
+    }
+
+
+_COMPARED = {"GreaterThanOrEqualToThreshold": "≥", "LessThanThreshold": "<"}
+
+
+def alarms() -> str:
+    """Every alarm of the stack: what it looks at, when it rings, and what it says."""
+    rows = []
+    for name, alarm in _of_type("AWS::CloudWatch::Alarm").items():
+        periods = f"{alarm['EvaluationPeriods']} × {alarm['Period'] // 60} min"
+        when = f"{alarm['Statistic']} {_COMPARED[alarm['ComparisonOperator']]} {alarm['Threshold']}, {periods}"
+        rows.append((code(name), code(f"{alarm['Namespace']} {alarm['MetricName']}"), when, alarm["AlarmDescription"]))
+    return table(("alarm", "metric", "rings at", "meaning"), rows)
+
+
+def gateway_responses() -> str:
+    """What API Gateway answers by itself."""
+    rows = []
+    for answer in _of_type("AWS::ApiGateway::GatewayResponse").values():
+        message = re.search(r'"error":"(\w+)","message":"([^"]+)"', answer["ResponseTemplates"]["application/json"])
+        assert message
+        retry = answer.get("ResponseParameters", {}).get("gatewayresponse.header.Retry-After", "").strip("'")
+        rows.append(
+            (
+                code(answer["ResponseType"]),
+                str(answer.get("StatusCode", "the gateway's own")),
+                code(message[1]),
+                message[2],
+                retry,
+            )
+        )
+    return table(("the gateway's case", "status", "`error`", "`message`", "`Retry-After`"), rows)
+
+
+def api_function_rights() -> str:
+    """What the API's function may do."""
+    return _rights("ApiFunctionRole")
+
+
+def keeper_rights() -> str:
+    """What the keeper may do."""
+    return _rights("KeeperRole")
+
+
+def _rights(role: str) -> str:
+    statements = template(texts.STACK)["Resources"][role]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+    rows = []
+    for each in statements:
+        statement, only_if = (each["Fn::If"][1], each["Fn::If"][0]) if "Fn::If" in each else (each, "")
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        conditions = ", ".join(key for kind in statement.get("Condition", {}).values() for key in kind)
+        rows.append((", ".join(map(code, actions)), _on(statement), conditions, ONLY_IF.get(only_if, only_if)))
+    return table(("actions", "on", "conditions", "only if"), rows)
+
+
+ONLY_IF = {"Deregistration": "`AllowDeregistration` is yes"}
+ON = {
+    "Ledger": "the stack's table",
+    "Codes": "parameters below the stack's own path",
+    "CodesAtRest": "the key of the codes",
+    "Activations": "`*` (these know no resources)",
+    "StaleNodes": "managed nodes of the account and Region",
+    "NodeRoles": "the stack's node role and `NodeRoleArns`",
+    "Keeper": "the keeper function",
+    "Log": "the function's own log group",
+}
+
+
+def _on(statement: Mapping[str, Any]) -> str:
+    return ON[statement["Sid"]]

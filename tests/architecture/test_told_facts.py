@@ -1,0 +1,145 @@
+"""Numbers, examples and names in the manual's prose are those of the code."""
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from docs.generator.enrolment import POOL
+from docs.generator.templates import template
+from tests.architecture.repository import ROOT, pages, shown
+
+from localcloud.faults import Faults
+from moorings import settings
+from moorings.deploy import enrolment as deployment
+from moorings.deploy import templates
+from moorings.enrolment import api, configuration, policy, upkeep
+from moorings.enrolment.aws import CODES_REMEMBERED
+from moorings.enrolment.model import LEASE, REPEAT_MARGIN, Vended
+from moorings.errors import FAMILIES, NOT_WELL_EXIT, OUR_BUG
+
+DOCS = ROOT / "docs"
+MINUTES = timedelta(minutes=1)
+PARAMETERS: dict[str, Any] = template(templates.STACK)["Parameters"]
+
+
+def _page(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+def _json(name: str) -> list[dict[str, Any]]:
+    return [json.loads(block) for block in re.findall(r"```json\n(.*?)```", _page(name), re.DOTALL)]
+
+
+def _default(parameter: str) -> Any:
+    return PARAMETERS[parameter]["Default"]
+
+
+TOLD = [
+    ("security.md", f"up to {CODES_REMEMBERED} codes"),
+    ("http-api.md", f"at most {api.LARGEST_BODY:,} bytes"),
+    ("http-api.md", "`name` ({name} characters) and `machine_id` ({machine_id})".format(**api.NODE_FIELDS)),
+    ("configuration.md", f"at most {configuration.LARGEST_DOCUMENT:,} characters"),
+    ("configuration.md", f"{upkeep.MOST_DEREGISTERED} a run at most"),
+    ("how-enrolment-works.md", f"the pool's lease ({LEASE.total_seconds():.0f} s)"),
+    ("how-enrolment-works.md", f"less {REPEAT_MARGIN / MINUTES:.0f} minutes"),
+    ("operate-enrolment.md", f"`ApiConcurrency`, {_default('ApiConcurrency')}"),
+    ("operate-enrolment.md", f"| {_default('ThrottlingRateLimit')} a second, {_default('ThrottlingBurstLimit')} |"),
+    ("operate-enrolment.md", f"`grants_per_hour` | {_default('DefaultPoolGrantsPerHour'):,} a pool"),
+    ("operate-enrolment.md", f"`LogRetentionDays` ({_default('LogRetentionDays')})"),
+    ("migrate-enrolment.md", f"default `{_default('ApiGatewayStageName')}`"),
+    ("deploy-enrolment.md", f"longer than {PARAMETERS['PackageSigningKey']['MaxLength']:,} characters"),
+    ("quickstart.md", "--stack-name moorings-demo"),
+    ("errors.md", f"| {NOT_WELL_EXIT} | done, but not well"),
+    ("errors.md", f"| {OUR_BUG.exit_code} | a bug of ours"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("page", "told"), TOLD)
+def test_a_number_in_the_prose_is_that_of_the_code(page: str, told: str) -> None:
+    assert told in " ".join(_page(page).split())
+
+
+def test_the_answers_have_the_fields_that_the_page_shows() -> None:
+    plain, asked, keyed, error = _json("http-api.md")
+    vended = Vended(
+        activation_id="a", code="c", pool=POOL, expires_at=datetime(2026, 12, 20, tzinfo=UTC), repeated=False
+    )
+
+    assert list(plain) == list(json.loads(api.granted(vended, region="r", plain=True).body))
+    assert list(keyed) == list(json.loads(api.granted(vended, region="r", plain=False).body))
+    assert list(error) == list(json.loads(api.refusal(KeyError(), request_id="r").body))
+    assert api.keyed_ask({"body": json.dumps(asked)}).pool == asked["pool"]
+    assert set(asked) == api.FIELDS
+    assert set(asked["node"]) == set(api.NODE_FIELDS)
+
+
+def test_the_routes_of_the_page_are_those_of_the_template() -> None:
+    resources = template(templates.STACK)["Resources"]
+    methods = [each["Properties"] for each in resources.values() if each["Type"] == "AWS::ApiGateway::Method"]
+    told = re.findall(r"^\| `(GET|POST) (/\S*)` \|", _page("http-api.md"), re.MULTILINE)
+
+    assert sorted(method for method, _ in told) == sorted(each["HttpMethod"] for each in methods)
+    parts = {
+        each["Properties"]["PathPart"] for each in resources.values() if each["Type"] == "AWS::ApiGateway::Resource"
+    }
+    assert {part for _, route in told for part in route.split("/") if part} == parts
+
+
+def test_every_word_of_an_error_is_told() -> None:
+    words = {family.word for _, family in FAMILIES} | {OUR_BUG.word}
+
+    assert words <= set(re.findall(r"`(\w+)`", _page("http-api.md")))
+
+
+@pytest.mark.parametrize("page", pages(), ids=shown)
+def test_template_parameters_that_are_given_by_name_exist(page: Path) -> None:
+    given = set(re.findall(r"--parameter ([A-Z]\w+)=", page.read_text(encoding="utf-8")))
+
+    assert given <= {*PARAMETERS, "NAME"}
+
+
+def test_the_parameters_that_deploy_fills_in_are_told() -> None:
+    told = re.search(r"^`moorings enrolment deploy` fills in (.*?)\.", _page("deploy-enrolment.md"), re.M | re.S)
+    assert told
+
+    for name in re.findall(r"`(\w+)`", told[1]):
+        plan = deployment.EnrolmentPlan(
+            endpoint=deployment.ExistingEndpoint(id="vpce-0123456789abcdef0"), allow_network_proof=True,
+            parameters={name: "x"},
+        )  # fmt: skip
+        with pytest.raises(Exception, match=f"{name} cannot be given"):
+            deployment.preview(plan, aws=None, clock=None)  # type: ignore[arg-type] - refused before they are used
+
+
+def test_environment_variables_in_the_manual_are_read_by_somebody() -> None:
+    read = Path(settings.__file__).read_text(encoding="utf-8")
+    scripts = "".join(
+        path.read_text(encoding="utf-8") for path in (ROOT / "src/moorings/enrolment/bootstrap").glob("*.*")
+    )
+    named = {name for page in pages() for name in re.findall(r"\bMOORINGS_[A-Z_]+\b", page.read_text(encoding="utf-8"))}
+
+    assert not [name for name in named if name not in read + scripts]
+
+
+def test_the_local_clouds_faults_are_those_of_the_page() -> None:
+    row = re.search(r"^\| failures \| `cloud\.faults`: (.*) \|$", _page("local-cloud.md"), re.MULTILINE)
+    assert row
+    armed = {name for name in vars(Faults) if not name.startswith("_")} - {"before", "after", "take_quota", "death"}
+
+    assert set(re.findall(r"`(\w+)`", row[1])) == armed
+
+
+def test_the_documented_python_of_the_local_cloud_compiles_and_runs() -> None:
+    block = re.search(r"```python\n(.*?)```", _page("local-cloud.md"), re.DOTALL)
+    assert block
+
+    exec(compile(block[1], "local-cloud.md", "exec"), {})  # our own page
+
+
+def test_an_activation_is_drained_as_long_as_the_page_says() -> None:
+    """The claim window's default is told as one hour in several places."""
+    assert POOL.claim_window == policy.HOUR
+    assert "default: 1 hour after the first answer" in " ".join(_page("http-api.md").split())
