@@ -37,7 +37,7 @@ def cloud() -> Iterator[LocalCloud]:
     ],
 )
 def test_an_unknown_key_is_refused(cloud: LocalCloud, service: str, operation: str, code: str, status: int) -> None:
-    stranger = dataclasses.replace(cloud.world.root, access_key="AKIASTRANGERSTRANGER")
+    stranger = dataclasses.replace(cloud.world.root, access_key="AKIASTRANGEREXAMPLE0")
 
     refused = _refusal(cloud, stranger, service, operation)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from localcloud.machines.images import REAL_TOOLS, SIMULATED_TOOLS
 from localcloud.machines.inside.namespaces import PROGRAM_DIRECTORIES
 from localcloud.machines.packages import UNIT
-from localcloud.machines.shims import shim
+from localcloud.machines.shims.texts import shim
 from localcloud.machines.spec import HOST_ARCH, MACHINES, MachineSpec
 
 OWN = ("root", "home", "opt", "srv", "snap", "media", "mnt", "boot")

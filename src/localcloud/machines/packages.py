@@ -7,7 +7,7 @@ lines of shell that ask the machine's init to fork the simulated agent.
 from localcloud.machines.agent.places import AGENT_NAME, AGENT_VERSION
 from localcloud.machines.archives import Entry, ar, tar, zipped
 from localcloud.machines.openpgp import SigningKey
-from localcloud.machines.shims import shim
+from localcloud.machines.shims.texts import shim
 from localcloud.machines.spec import MACHINES, Arch
 
 UNIT = f"""[Unit]

@@ -10,7 +10,7 @@ from localcloud.errors import CannotRun
 from localcloud.machines import host
 from localcloud.machines.mirror import Mirror
 from localcloud.machines.packages import deb
-from localcloud.machines.shims import SIMULATED, shim
+from localcloud.machines.shims.texts import SIMULATED, shim
 from localcloud.wire import Request
 
 BASE = "/amazon-ssm-eu-west-1/latest"

@@ -1,0 +1,33 @@
+"""Small shell programs that stand in for what a machine cannot have; `SIMULATED` lists them for people."""
+
+from importlib.resources import files
+from types import MappingProxyType
+
+SIMULATED = MappingProxyType(
+    {
+        "amazon-ssm-agent": "speaks the real agent's protocol of registration, token, heartbeat and polling; "
+        "runs no documents",
+        "systemctl": "start, stop, restart, enable, disable, status, is-active, is-enabled, daemon-reload, cat; "
+        "no restart after a failure, no dependencies (on every machine)",
+        "snap": "list, services, start, stop, restart, remove of the one preinstalled snap (machines with snap_agent)",
+        "rpm, rpmkeys": "import of keys, check of signatures (by the real gpgv), install, query and erase of packages "
+        "in a format of its own (all but Debian and Ubuntu)",
+        "dnf, yum": "install of a file or URL, remove (Red Hat family and Amazon Linux)",
+        "zypper": "install of a file, remove (SUSE)",
+        "uname, arch": "report a processor architecture that is not the host's; programs still run on the host's",
+        "dpkg": "real; where the architecture is not the host's, a wrapper answers --print-architecture",
+        "shutdown, reboot, poweroff, halt": "do nothing",
+        "/etc/os-release": "the image's; all other programs are the host's",
+        "/sys/class/dmi/id": "three files that tell the cloud",
+        "network": "lo alone; names of services lead to listeners of the local cloud; nothing else is reachable",
+        "certificates": "the system bundle holds the local cloud's authority alone",
+    }
+)
+
+
+def shim(name: str, **values: str) -> str:
+    """The text of one program; `@NAME@` in it becomes `values["name"]`."""
+    text = files("localcloud.machines.shims").joinpath(f"{name}.sh").read_text(encoding="utf-8")
+    for key, value in values.items():
+        text = text.replace(f"@{key.upper()}@", value)
+    return text
