@@ -1,8 +1,11 @@
 """Looking at enrolment and rotating it, from the command line."""
 
+import json
 import uuid
 
 from tests.cli.conftest import Cli, Deployed
+
+from localcloud.cloud import LocalCloud
 
 
 def test_status_tells_a_pools_activations_slots_and_standby(cli: Cli, stack: Deployed) -> None:
@@ -155,6 +158,17 @@ def test_a_stack_that_is_not_there_is_named_with_its_region(cli: Cli) -> None:
     assert refused.code == 2
     assert "there is no enrolment stack nowhere in us-east-1" in refused.err
     assert "moorings enrolment deploy" in refused.err
+
+
+def test_a_stack_that_is_something_else_is_not_taken_for_enrolment(cli: Cli, cloud: LocalCloud) -> None:
+    """It has no outputs that could be followed."""
+    template = {"Resources": {"Mark": {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": "x"}}}}
+    cloud.client("cloudformation").create_stack(StackName="other", TemplateBody=json.dumps(template))
+
+    refused = cli("enrolment", "status", "--stack-name", "other")
+
+    assert refused.code == 3
+    assert "no outputs of enrolment" in refused.err
 
 
 def test_a_dry_run_of_remove_names_the_stacks(cli: Cli, stack: Deployed) -> None:

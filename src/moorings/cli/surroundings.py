@@ -16,7 +16,7 @@ from moorings.enrolment.aws import LambdaKeeper, SsmActivations, StoredConfigura
 from moorings.enrolment.dynamodb import DynamoLedger
 from moorings.enrolment.grants import DynamoGrants
 from moorings.enrolment.oversight import Oversight
-from moorings.errors import Misconfigured
+from moorings.errors import Conflict, Misconfigured
 from moorings.nodes.aws import SsmFleet
 from moorings.settings import deploy_settings
 
@@ -44,10 +44,15 @@ class Enrolled:
 
 
 def open_enrolment(aws: Aws, name: str, *, talk: Talk) -> Enrolled:
-    """The enrolment stack of that name; Misconfigured if there is none. Nothing about it is changed."""
+    """The enrolment stack of that name; Misconfigured if there is none, Conflict if it does not stand."""
     clock = SystemClock()
     stack = Stacks(aws, clock=clock).find(checked_stack_name(name))
-    if stack is None or "LedgerTable" not in stack.outputs:
+    if stack is not None and "LedgerTable" not in stack.outputs:
+        raise Conflict(
+            f"stack {name} in {aws.region} is {stack.status} and shows no outputs of enrolment",
+            remedy="wait until it stands, deploy it again, or name another by --stack-name",
+        )
+    if stack is None:
         raise Misconfigured(
             f"there is no enrolment stack {name} in {aws.region}",
             remedy="make it with `moorings enrolment deploy`, or name another by --stack-name and --region",
