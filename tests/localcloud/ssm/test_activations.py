@@ -243,3 +243,26 @@ def test_the_registrations_count_appears_with_the_first_and_lags_by_the_time_set
 
     assert listed(ssm)[0]["RegistrationsCount"] == 1
     assert [it.registrations for it in activations.redemptions()] == [1]
+
+
+def test_an_aged_activation_is_older_and_ends_sooner_and_keeps_its_registrations(
+    ssm: Any, agent: Callable[..., Agent], activations: Activations
+) -> None:
+    activation_id, code = create(ssm, RegistrationLimit=5)
+    agent(key=1).register(activation_id, code)
+    before = listed(ssm)[0]
+
+    activations.age(timedelta(hours=2))
+
+    after = listed(ssm)[0]
+    assert before["CreatedDate"] - after["CreatedDate"] == timedelta(hours=2)
+    assert before["ExpirationDate"] - after["ExpirationDate"] == timedelta(hours=2)
+    assert after["RegistrationsCount"] == 1
+
+
+def test_every_activation_is_remembered_with_its_code_even_deleted(ssm: Any, activations: Activations) -> None:
+    activation_id, code = create(ssm, RegistrationLimit=5)
+    ssm.delete_activation(ActivationId=activation_id)
+
+    assert [(each.id, each.code) for each in activations.ever()] == [(activation_id, code)]
+    assert code not in repr(activations.ever())
