@@ -102,14 +102,27 @@ def test_without_a_region_nothing_is_guessed(bare: Cli) -> None:
     assert "AWS_REGION" in refused.err
 
 
-def test_without_credentials_the_remedy_is_to_sign_in(bare: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("command", [("enrolment", "status"), ("nodes", "list")])
+def test_without_credentials_the_remedy_is_to_sign_in(
+    bare: Cli, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
     """No call leaves: there is nothing to sign it with."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
 
-    refused = bare("enrolment", "status", "--region", "us-east-1")
+    refused = bare(*command, "--region", "us-east-1")
 
     assert refused.code == 2
-    assert "credentials" in refused.err
+    assert "sign in to AWS" in refused.err
+
+
+def test_wrong_credentials_are_told_apart_from_a_failing_cloud(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trying again would not help."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+
+    refused = cli("nodes", "list")
+
+    assert refused.code == 2
+    assert "sign in to AWS" in refused.err
 
 
 def test_a_failing_cloud_is_exit_5_and_names_the_call(cli: Cli, cloud: LocalCloud) -> None:

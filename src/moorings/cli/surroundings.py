@@ -24,8 +24,14 @@ _DEFAULT_CONFIGURATION = "MOORINGS_DEFAULT_CONFIGURATION"
 
 
 def open_aws(region: str, profile: str) -> Aws:
-    """The account that the surroundings show, in the Region asked for; Misconfigured if no Region is named anywhere."""
-    return Aws(region=region or deploy_settings().region or _region_of_profile(profile), profile=profile)
+    """The account that the surroundings show, in the Region asked for.
+
+    Misconfigured if no Region is named anywhere, or nobody is signed in: asked at once (of STS, which everybody may
+    call), so that no later call has to be explained by it.
+    """
+    aws = Aws(region=region or deploy_settings().region or _region_of_profile(profile), profile=profile)
+    assert aws.account, "asking raises unless somebody is signed in"
+    return aws
 
 
 def fleet_of(aws: Aws) -> SsmFleet:
