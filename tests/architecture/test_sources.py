@@ -10,6 +10,7 @@ import pytest
 from tests.architecture.repository import ROOT, SOURCES, modules, shown
 
 LONGEST_MODULE = 400
+LONGEST_FUNCTION = 40  # without its docstring
 # Modules that are longer, each with the reason why it is one thing.
 LONGER: dict[str, str] = {}
 VAGUE = {"utils", "util", "helpers", "helper", "common", "manager", "managers", "misc"}
@@ -66,6 +67,18 @@ def test_no_module_is_longer_than_it_should_be() -> None:
 
     assert not long
     assert not {name for name in LONGER if lengths.get(name, 0) <= LONGEST_MODULE}, "exceptions that are none any more"
+
+
+@pytest.mark.parametrize("path", modules(), ids=shown)
+def test_no_function_is_longer_than_it_should_be(path: Path) -> None:
+    long = []
+    for node in ast.walk(_tree(path)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            body = node.body[1:] if ast.get_docstring(node) else node.body
+            if body and (node.end_lineno or 0) - body[0].lineno + 1 > LONGEST_FUNCTION:
+                long.append(node.name)
+
+    assert not long
 
 
 def test_nothing_bears_a_name_that_says_nothing() -> None:
