@@ -32,6 +32,8 @@ def render(result: Mapping[str, Any], target: Target, request_id: str) -> Respon
 
 def render_error(error: ServiceError, *, service: str, protocol: str, request_id: str) -> Response:
     """A refusal as the service sends it."""
+    if service == "ssmmessages":
+        return _channel_error(error, request_id)
     if protocol in {"json", "rest-json"}:
         return _json_error(error, protocol, request_id)
     kind = "Receiver" if error.status >= 500 else "Sender"
@@ -68,6 +70,13 @@ def error_code(response: Response) -> str:
 def _first(pattern: re.Pattern[bytes], body: bytes) -> str:
     found = pattern.search(body)
     return found[1].decode("utf-8", "replace") if found else ""
+
+
+def _channel_error(error: ServiceError, request_id: str) -> Response:
+    """The control channel answers in XML whatever it is asked in; agents look for the code as an element's name."""
+    text = f"<{error.code}><Message>{escape(error.message)}</Message></{error.code}>"
+    named = (("Content-Type", "application/xml"), ("x-amzn-RequestId", request_id), ("x-amzn-ErrorType", error.code))
+    return Response(status=error.status, headers=Headers(named), body=text.encode())
 
 
 def _json_error(error: ServiceError, protocol: str, request_id: str) -> Response:

@@ -8,6 +8,7 @@ import zlib
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from tests.localcloud.functions.conftest import zipped
 
 from localcloud.aws.functions.model import SYNCHRONOUS_PAYLOAD, Limits
 from localcloud.errors import ServiceError
@@ -307,3 +308,55 @@ def test_more_memory_than_configured_kills(workshop):
 
     assert workshop.failure("hungry")["errorType"] == "Runtime.OutOfMemory"
     assert workshop.functions.sessions("hungry") == []
+
+
+def _trust(workshop, role, service, **condition):
+    statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    document = {"Version": "2012-10-17", "Statement": [{**statement, "Condition": condition}]}
+    workshop.cloud.client("iam").update_assume_role_policy(RoleName=role, PolicyDocument=json.dumps(document))
+
+
+@pytest.mark.parametrize(
+    ("service", "condition"),
+    [
+        ("ec2.amazonaws.com", {}),
+        ("lambda.amazonaws.com", {"StringEquals": {"aws:SourceAccount": "111111111111"}}),
+        ("lambda.amazonaws.com", {"ArnLike": {"aws:SourceArn": "arn:aws:lambda:*:*:function:another"}}),
+    ],
+    ids=["another service", "another account", "another function"],
+)
+def test_a_role_that_lambda_may_not_take_on_is_refused(workshop, service, condition):
+    name = f"untrusted-{service}-{len(str(condition))}".replace(".", "-")
+    arn = workshop.role(name)
+    _trust(workshop, name, service, **condition)
+
+    with pytest.raises(ClientError) as refused:
+        workshop.api.create_function(
+            FunctionName=name, Role=arn, Handler="code.handler", Runtime="python3.13", Code={"ZipFile": zipped({})}
+        )
+
+    assert refused.value.response["Error"] == {
+        "Code": "InvalidParameterValueException",
+        "Message": "The role defined for the function cannot be assumed by Lambda.",
+    }
+
+
+def test_a_role_that_trusts_lambda_for_this_function_alone_will_do(workshop):
+    workshop.deploy("trusted", ECHO)
+    function = {"ArnLike": {"aws:SourceArn": "arn:aws:lambda:*:*:function:trusted"}}
+    _trust(workshop, "trusted-role", "lambda.amazonaws.com", **function)
+    workshop.functions.retire("trusted")
+
+    assert workshop.ask("trusted")["count"] == 1
+
+
+def test_a_function_starts_no_environment_once_its_role_no_longer_trusts_lambda(workshop):
+    workshop.deploy("betrayed", ECHO)
+    _trust(workshop, "betrayed-role", "ec2.amazonaws.com")
+
+    with pytest.raises(ClientError) as refused:
+        workshop.api.invoke(FunctionName="betrayed")
+
+    assert refused.value.response["Error"]["Code"] == "AccessDeniedException"
+    assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+    assert workshop.functions.sessions("betrayed") == []

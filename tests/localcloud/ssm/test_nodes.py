@@ -352,5 +352,19 @@ def test_the_control_channel_is_refused_in_the_words_that_make_the_agent_poll(fl
     assert b"<AccessDeniedException>" in response.body
 
 
+def test_a_node_whose_role_lacks_the_policy_is_refused_the_channel_in_the_same_words(
+    fleet: Fleet, world: World
+) -> None:
+    (one,) = fleet(1)
+    world.backend("iam").detach_role_policy(
+        policy_arn="arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore", role_name="node-role"
+    )
+
+    response = one.with_token("", {"MessageSchemaVersion": "1.0"}, path=f"/v1/control-channel/{one.node_id}")
+
+    assert response.status == 403
+    assert b"<AccessDeniedException>" in response.body
+
+
 def test_ping_statuses_are_the_services_words() -> None:
     assert {status.value for status in PingStatus} == {"Online", "ConnectionLost"}

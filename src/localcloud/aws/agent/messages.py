@@ -13,12 +13,9 @@ from localcloud.aws.agent.caller import speaking_node
 from localcloud.aws.call import Call
 from localcloud.aws.ssm.nodes import ManagedNodes
 from localcloud.errors import ServiceError
-from localcloud.wire import Headers, Response
 
 if TYPE_CHECKING:
     from localcloud.world import World
-
-REFUSAL = b"<AccessDeniedException><Message>the control channel is not available</Message></AccessDeniedException>"
 
 
 class MessageCalls:
@@ -51,9 +48,9 @@ class MessageCalls:
         speaking_node(self._nodes, call, about=message.rpartition(".")[2])
         raise ServiceError("InvalidMessageId", f"There is no message {message}")
 
-    def control_channel(self, _: Call) -> Response:
+    def control_channel(self, _: Call) -> NoReturn:
         """CreateControlChannel, OpenControlChannel: refused in the words that make the agent poll."""
-        return Response(status=403, headers=Headers((("Content-Type", "application/xml"),)), body=REFUSAL)
+        raise ServiceError("AccessDeniedException", "the control channel is not available", status=403)
 
     def _may_hold(self) -> bool:
         with self._lock:

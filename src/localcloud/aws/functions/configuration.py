@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from localcloud.aws.call import Call, Operation
-from localcloud.aws.functions.model import RUNTIME
+from localcloud.aws.functions.model import RUNTIME, UNTRUSTED
 from localcloud.aws.functions.passing import by_moto
 from localcloud.aws.functions.service import Functions
+from localcloud.aws.iam.trust import LAMBDA, may_assume
 from localcloud.errors import ServiceError, Unsupported
 from localcloud.wire import Headers, Response
 
@@ -70,6 +71,8 @@ def operations(world: "World") -> Mapping[tuple[str, str], Operation]:
     def checked(call: Call) -> Response:
         _refuse_what_nobody_does(call.params)
         _check_variables((call.params.get("Environment") or {}).get("Variables") or {})
+        if role := call.params.get("Role"):
+            _check_role(world, role, function=_name_in(call.params["FunctionName"]), region=call.region)
         return completed(call)
 
     def completed(call: Call) -> Response:
@@ -83,7 +86,7 @@ def operations(world: "World") -> Mapping[tuple[str, str], Operation]:
 
     def delete(call: Call) -> Response:
         answer = by_moto(world, call)
-        world.part(Functions).retire(call.params["FunctionName"].split(":function:")[-1].split(":")[0])
+        world.part(Functions).retire(_name_in(call.params["FunctionName"]))
         return answer
 
     return {
@@ -130,6 +133,17 @@ def _check_variables(variables: Mapping[str, str]) -> None:
             f"you have provided {trouble}"
         )
         raise ServiceError("InvalidParameterValueException", message, fields={"Type": "User"})
+
+
+def _check_role(world: "World", role: str, *, function: str, region: str) -> None:
+    """Lambda must be able to take on a function's role, in the function's name."""
+    arn = f"arn:aws:lambda:{region}:{world.account}:function:{function}"
+    if not may_assume(world, role, LAMBDA, source_arn=arn):
+        raise ServiceError("InvalidParameterValueException", UNTRUSTED, fields={"Type": "User"})
+
+
+def _name_in(name_or_arn: str) -> str:
+    return name_or_arn.rpartition(":function:")[2].partition(":")[0]
 
 
 def _keep(world: "World", params: Mapping[str, Any]) -> None:

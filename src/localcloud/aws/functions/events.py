@@ -82,9 +82,7 @@ class Events:
         except LocalCloudError as error:
             # Nobody waits for this answer, so the log is where it can be told.
             log.error("event %s of function %s: %s", event.request_id, event.function_name, error)
-            self._give_up(
-                event, attempts=1, reason="FunctionNotFound" if isinstance(error, ServiceError) else "Unsupported"
-            )
+            self._give_up(event, attempts=1, reason=error.code if isinstance(error, ServiceError) else "Unsupported")
         finally:
             with self._changed:
                 self._running -= 1

@@ -20,8 +20,9 @@ from localcloud.aws.functions.code import Files
 from localcloud.aws.functions.delivery import Delivery, Kept
 from localcloud.aws.functions.environment import Environment, Gone, Launch
 from localcloud.aws.functions.journal import Journal
-from localcloud.aws.functions.model import Deployed, Limits, Outcome, Work
+from localcloud.aws.functions.model import UNTRUSTED, Deployed, Limits, Outcome, Work
 from localcloud.aws.functions.variables import Places, variables
+from localcloud.aws.iam.trust import LAMBDA, may_assume
 from localcloud.errors import ServiceError, Unsupported
 from localcloud.principals import Credentials, Kind, Principal
 
@@ -159,6 +160,9 @@ class Fleet:
             raise Unsupported(
                 "a function's process needs an endpoint that listens; this local cloud is in-process only"
             )
+        unqualified = ":".join(function.arn.split(":")[:7])
+        if not may_assume(self._world, function.role_arn, LAMBDA, source_arn=unqualified):
+            raise ServiceError("AccessDeniedException", UNTRUSTED, status=403, fields={"Type": "User"})
         self._files.prepare()
         session = uuid4().hex
         home = self._root / "environments" / session

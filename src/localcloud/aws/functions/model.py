@@ -15,6 +15,7 @@ SYNCHRONOUS_PAYLOAD = 6 * 1024 * 1024  # bytes, both ways
 EVENT_PAYLOAD = 1024 * 1024  # bytes; Lambda takes 1 MB for asynchronous calls
 LOG_TAIL = 4096  # bytes
 LATEST = "$LATEST"
+UNTRUSTED = "The role defined for the function cannot be assumed by Lambda."
 RUNTIME = re.compile(r"python3\.\d+")  # all of them run on the host's own Python
 
 
@@ -116,7 +117,7 @@ class DeadEvent:
     payload: bytes
     request_id: str
     attempts: int
-    reason: str  # RetriesExhausted, EventAgeExceeded, ZeroReservedConcurrency or FunctionNotFound
+    reason: str  # RetriesExhausted, EventAgeExceeded, Unsupported, or the code with which Lambda refused the attempt
 
 
 def error_document(kind: str, message: str) -> bytes:

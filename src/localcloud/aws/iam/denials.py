@@ -17,6 +17,7 @@ _CODES: Mapping[str, tuple[str, int]] = {
     "iam": ("AccessDenied", 403),
     "lambda": ("AccessDeniedException", 403),
     "s3": ("AccessDenied", 403),
+    "ssmmessages": ("AccessDeniedException", 403),
     "sns": ("AuthorizationError", 403),
     "sts": ("AccessDenied", 403),
 }

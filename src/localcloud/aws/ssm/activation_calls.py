@@ -35,7 +35,7 @@ class ActivationCalls:
         if params.get("RegistrationMetadata"):
             raise Unsupported("the local cloud does not keep CreateActivation's RegistrationMetadata (reserved)")
         tags = require_tags(params.get("Tags", []), code="InvalidParameters")
-        require_node_role(self._world, params["IamRole"])
+        require_node_role(self._world, params["IamRole"], region=call.region)
         activation = self._activations.create(
             region=call.region,
             iam_role=params["IamRole"],
