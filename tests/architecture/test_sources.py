@@ -4,9 +4,9 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
-import pytest
 from tests.architecture.repository import ROOT, SOURCES, modules, shown
 
 LONGEST_MODULE = 400
@@ -15,10 +15,19 @@ LONGEST_FUNCTION = 40  # without its docstring
 LONGER: dict[str, str] = {}
 VAGUE = {"utils", "util", "helpers", "helper", "common", "manager", "managers", "misc"}
 SECRETS = {"code", "secret_key", "session_token", "private_key", "password", "activation_code"}
+# Fields named as a secret that hold something else.
+NOT_SECRET = {"_Refusal.code": "the error code of a service"}
+_SPEAKING = {"record", "info", "debug", "warning", "error", "exception", "say", "line", "print", "count", "measure"}
 
 
+@cache
 def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _nodes(below: Path = SOURCES) -> Iterator[tuple[Path, ast.AST]]:
+    """Every node of every module in a folder, with the module."""
+    return ((path, node) for path in modules() if below in path.parents for node in ast.walk(_tree(path)))
 
 
 def test_the_import_rules_hold() -> None:
@@ -39,25 +48,21 @@ def test_every_folder_of_modules_is_a_package_with_a_docstring() -> None:
     assert not without
 
 
-@pytest.mark.parametrize("path", [path for path in modules() if path.name == "__init__.py"], ids=shown)
-def test_an_init_holds_a_docstring_and_nothing_else(path: Path) -> None:
-    body = _tree(path).body
+def test_an_init_holds_a_docstring_and_nothing_else() -> None:
+    inits = [path for path in modules() if path.name == "__init__.py"]
 
-    assert len(body) == 1
-    assert ast.get_docstring(_tree(path))
+    assert not [shown(path) for path in inits if len(_tree(path).body) != 1 or not ast.get_docstring(_tree(path))]
 
 
-@pytest.mark.parametrize("path", modules(), ids=shown)
-def test_modules_and_their_public_names_have_docstrings(path: Path) -> None:
-    tree = _tree(path)
+def test_every_module_and_every_public_name_has_a_docstring() -> None:
+    named = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     lacking = [
-        node.name
-        for node in tree.body
-        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        if not node.name.startswith("_") and not ast.get_docstring(node)
+        f"{shown(path)}: {getattr(node, 'name', 'module')}"
+        for path in modules()
+        for node in (_tree(path), *(each for each in _tree(path).body if isinstance(each, named)))
+        if not getattr(node, "name", "").startswith("_") and not ast.get_docstring(node)
     ]
 
-    assert ast.get_docstring(tree)
     assert not lacking
 
 
@@ -69,14 +74,13 @@ def test_no_module_is_longer_than_it_should_be() -> None:
     assert not {name for name in LONGER if lengths.get(name, 0) <= LONGEST_MODULE}, "exceptions that are none any more"
 
 
-@pytest.mark.parametrize("path", modules(), ids=shown)
-def test_no_function_is_longer_than_it_should_be(path: Path) -> None:
+def test_no_function_is_longer_than_it_should_be() -> None:
     long = []
-    for node in ast.walk(_tree(path)):
+    for path, node in _nodes():
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             body = node.body[1:] if ast.get_docstring(node) else node.body
             if body and (node.end_lineno or 0) - body[0].lineno + 1 > LONGEST_FUNCTION:
-                long.append(node.name)
+                long.append(f"{shown(path)}: {node.name}")
 
     assert not long
 
@@ -87,35 +91,24 @@ def test_nothing_bears_a_name_that_says_nothing() -> None:
     assert not names
 
 
-def _dataclass_fields(tree: ast.Module) -> Iterator[tuple[str, ast.AnnAssign]]:
-    for node in ast.walk(tree):
+def test_a_secret_is_in_no_repr() -> None:
+    showing = []
+    for path, node in _nodes():
         if isinstance(node, ast.ClassDef) and any("dataclass" in ast.unparse(each) for each in node.decorator_list):
-            yield from ((node.name, each) for each in node.body if isinstance(each, ast.AnnAssign))
+            for field in (each for each in node.body if isinstance(each, ast.AnnAssign)):
+                name, kind = ast.unparse(field.target), ast.unparse(field.annotation)
+                hidden = "repr=False" in (ast.unparse(field.value) if field.value else "")
+                if name in SECRETS and kind.startswith("str") and not hidden:
+                    showing.append((shown(path), f"{node.name}.{name}"))
+
+    assert not [each for each in showing if each[1] not in NOT_SECRET]
 
 
-@pytest.mark.parametrize("path", modules(), ids=shown)
-def test_a_secret_is_in_no_repr(path: Path) -> None:
-    showing = [
-        f"{owner}.{ast.unparse(field.target)}"
-        for owner, field in _dataclass_fields(_tree(path))
-        if ast.unparse(field.target) in SECRETS and ast.unparse(field.annotation).startswith("str")
-        if "repr=False" not in (ast.unparse(field.value) if field.value else "")
-    ]
-
-    assert not [each for each in showing if each not in NOT_SECRET]
-
-
-# Fields of those names that hold something else.
-NOT_SECRET = {"_Refusal.code": "the error code of a service"}
-_SPEAKING = {"record", "info", "debug", "warning", "error", "exception", "say", "line", "print", "count", "measure"}
-
-
-@pytest.mark.parametrize("path", [path for path in modules() if SOURCES / "moorings" in path.parents], ids=shown)
-def test_no_record_and_no_message_is_given_a_code(path: Path) -> None:
+def test_no_record_and_no_message_is_given_a_code() -> None:
     """Neither `….code` of an activation nor a whole answer or request key reaches a log, a metric or the terminal."""
     told = [
-        f"line {call.lineno}"
-        for call in ast.walk(_tree(path))
+        f"{shown(path)}:{call.lineno}"
+        for path, call in _nodes(SOURCES / "moorings")
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr in _SPEAKING
         for part in (*call.args, *(keyword.value for keyword in call.keywords))
         for each in ast.walk(part)
