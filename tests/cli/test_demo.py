@@ -11,8 +11,9 @@ from rich.console import Console
 from localcloud.aws.ssm.activations import Activations
 from localcloud.aws.ssm.nodes import ManagedNodes
 from localcloud.cloud import LocalCloud
+from moorings.cli.demo import went_well
 from moorings.cli.demo_screen import Screen, bar
-from moorings.cli.demo_truth import counted, handed_out, live_activations
+from moorings.cli.demo_truth import Truth, counted, handed_out, live_activations
 from moorings.cli.output import Talk
 from moorings.enrolment.model import Bootstrap, Configuration, StaleNodes
 from moorings.enrolment.oversight import Overview, Part, PoolStatus, Standing
@@ -112,6 +113,31 @@ def test_only_grants_count_as_handed_out() -> None:
     refused = json.dumps({"message": {"event": "refused", "activation_id": "a"}})
 
     assert handed_out([granted("a"), refused, "REPORT", "[]", '{"message": "text"}']) == {"a": 1}
+
+
+class Enrolled:
+    """A server, as far as the verdict looks at it."""
+
+    def __init__(self, registered: bool) -> None:
+        self.registered = registered
+
+
+@pytest.mark.parametrize(
+    ("registered", "over_issued", "live", "well"),
+    [
+        ((True, True), 0, 0, True),
+        ((True, False), 0, 0, False),
+        ((True, True), 1, 0, False),
+        ((True, True), 0, 1, False),
+    ],
+)
+def test_the_demo_ends_well_only_if_everything_did(
+    registered: tuple[bool, ...], over_issued: int, live: int, well: bool
+) -> None:
+    """One server that is no managed node, one slot too many, or one activation left over is exit 1."""
+    truth = Truth(created=2, granted=2, over_issued=over_issued)
+
+    assert went_well([Enrolled(each) for each in registered], truth, live=live) is well  # type: ignore[arg-type]
 
 
 def test_a_bar_is_as_long_as_the_limit_until_it_gets_too_long() -> None:

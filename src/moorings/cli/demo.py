@@ -1,7 +1,7 @@
 """`moorings demo`: enrolment from nothing, on this computer, with the commands' own code; nothing stays behind."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -65,13 +65,17 @@ def demo(
             fleet, truth = show.run(servers, keep=keep)
             live = show.take_down()
     seconds = time.monotonic() - began - show.kept_seconds
-    well = all(server.registered for server in fleet.servers) and truth.over_issued == 0 and live == 0
     if json:
         results.json(_as_json(fleet, truth, live=live, seconds=seconds))
     else:
         _summary(results, fleet, truth, live=live, seconds=seconds)
-    if not well:
+    if not went_well(fleet.servers, truth, live=live):
         raise typer.Exit(NOT_WELL_EXIT)
+
+
+def went_well(servers: Sequence[Server], truth: Truth, *, live: int) -> bool:
+    """Every server is a managed node, no activation was granted too often, and none is left."""
+    return all(server.registered for server in servers) and truth.over_issued == 0 and live == 0
 
 
 class _Show:
