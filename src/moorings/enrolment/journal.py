@@ -3,6 +3,8 @@
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
+# Who got an activation, or did not: written at every log level.
+AUDITED = frozenset({"granted", "refused"})
 GAUGES = {"HoursToExpiry": MetricUnit.NoUnit, "SlotsLeft": MetricUnit.Count, "StaleNodes": MetricUnit.Count}
 
 
@@ -11,6 +13,7 @@ class PowertoolsJournal:
 
     def __init__(self, *, stack: str) -> None:
         self._logger = Logger()
+        self._audit = Logger(child=True, level="INFO")
         self._stack = stack
         self._metrics = self._no_metrics()
 
@@ -21,7 +24,8 @@ class PowertoolsJournal:
     def record(self, event: str, **facts: object) -> None:
         """See `ports.Journal.record`."""
         # One object under `message`: as keys beside it, facts could collide with those of the log record itself.
-        self._logger.info({"event": event, **facts})
+        logger = self._audit if event in AUDITED else self._logger
+        logger.info({"event": event, **facts})
 
     def bug(self, error: BaseException) -> None:
         """Write an error that nobody expected, with its trace."""
