@@ -63,15 +63,31 @@ class Upkeep:
     def prepare(self, pool_name: str) -> None:
         """Have the next activation of one pool ready. An unknown pool is nobody's business any more."""
         run = _Run(now=self.clock.now(), configuration=self.configurations.reload())
+        self._prepare(run, pool_name)
+
+    def _prepare(self, run: _Run, pool_name: str) -> None:
+        state = self._state(run, pool_name)
         pool = run.configuration.pools.get(pool_name)
         if pool is not None:
-            self._rotate(run, pool, self.ledger.state(pool_name))
+            self._rotate(run, pool, state)
 
     def run(self) -> None:
         """Everything, for every pool; raises the first failure after the rest has been done."""
         run = _Run(now=self.clock.now(), configuration=self.configurations.reload())
         # First what the service has, then what the ledger knows: an activation published in between is then known.
-        run.described = list(self.activations.described())
+        if self._guarded(run, lambda: run.described.extend(self.activations.described())):
+            self._look_after_all(run)
+        else:
+            # Nobody can tell what is left over then; servers wait for the next activation all the same.
+            for name, pool in run.configuration.pools.items():
+                if pool.mode is Mode.SHARED:
+                    self._guarded(run, lambda name=name: self._prepare(run, name))  # type: ignore[misc]
+        self._guarded(run, lambda: self._stale_nodes(run))
+        self._report(run)
+        if run.failures:
+            raise run.failures[0]
+
+    def _look_after_all(self, run: _Run) -> None:
         shared = [each for each in run.described if not grant_of_lease(each.lease_id)]
         names = {*run.configuration.pools, *(each.pool for each in run.described)}
         for name in sorted(names):
@@ -80,23 +96,28 @@ class Upkeep:
             if grant_of_lease(each.lease_id):
                 self._guarded(run, lambda each=each: self._single_use(run, each))  # type: ignore[misc]
         self._guarded(run, lambda: self._orphaned_codes(run))
-        self._guarded(run, lambda: self._stale_nodes(run))
-        self._report(run)
-        if run.failures:
-            raise run.failures[0]
 
-    def _guarded(self, run: _Run, chore: Callable[[], None]) -> None:
+    def _guarded(self, run: _Run, chore: Callable[[], None]) -> bool:
         try:
             chore()
         except MooringsError as error:
             run.failures.append(error)
             self.journal.record("chore_failed", error=str(error))
+            return False
+        return True
+
+    def _state(self, run: _Run, name: str) -> PoolState:
+        """The pool's item. An operator may have been faster than this run: then it goes on with what is in force."""
+        state = self.ledger.state(name)
+        if state.version > run.configuration.version:
+            run.configuration = self.configurations.reload()
+        return state
 
     # -- one shared pool -------------------------------------------------------------------------------------------
 
     def _look_after(self, run: _Run, name: str, shared: Iterable[Described]) -> None:
+        state = self._state(run, name)
         pool = run.configuration.pools.get(name)
-        state = self.ledger.state(name)
         mine = [each for each in shared if each.pool == name]
         self._reap(run, name, state, mine)
         self._compare(state, mine)
