@@ -126,6 +126,8 @@ class SecureCodes:
                     Value=code,
                     Type="SecureString",
                     KeyId=self._kms_key,
+                    # Never the account's default tier: an advanced one costs money and needs more of the key's rights.
+                    Tier="Standard",
                     Description="Code of a hybrid activation; deleted with it",
                 )
             except ClientError as error:

@@ -35,6 +35,7 @@ DEADLINE = timedelta(seconds=20)
 NOT_PERMITTED = "this request is not permitted"
 ASK_OPERATOR = "ask the operator of this endpoint"
 RETRY_SOON = timedelta(seconds=2)
+CODE_LOOKS = 4  # within two seconds, before a code counts as gone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +165,7 @@ class Vending:
             if had:
                 self._give_back(pool, slot)
                 return had
-        code = self.codes.get(slot.activation_id)
+        code = self._code(slot.activation_id)
         if code is None:
             # Deleted behind our back: without its code the activation is worthless, so put it out of use.
             drain_until = now + pool.claim_window
@@ -174,6 +175,19 @@ class Vending:
         return Vended(
             activation_id=slot.activation_id, code=code, pool=pool, expires_at=slot.expires_at, repeated=False
         )
+
+    def _code(self, activation_id: str) -> str | None:
+        """The code of an activation that the ledger holds; None if it stays away.
+
+        Parameter Store is eventually consistent: what was stored before the activation was published may be found only
+        a moment later, and retiring a fresh activation for that would waste all its slots.
+        """
+        for attempt in range(1, CODE_LOOKS):
+            code = self.codes.get(activation_id)
+            if code is not None:
+                return code
+            self.clock.wait(policy.pause(attempt + 1, rng=self.rng))
+        return self.codes.get(activation_id)
 
     def _give_back(self, pool: Pool, slot: Slot) -> None:
         """Return a slot that the key did not need. Failing costs the slot, never the answer that is there already."""
