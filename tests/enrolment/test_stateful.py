@@ -130,11 +130,15 @@ class Play:
 
     def perform(self, script: list[tuple[Any, ...]]) -> None:
         """Play the script, let everybody finish, and look at what is left, now and later."""
-        for step in script:
-            self._step(*step)
-            self.nothing_is_granted_twice()
-        for actor in self.world.stage.waiting():
-            self.world.stage.finish(actor)
+        try:
+            for step in script:
+                self._step(*step)
+                self.nothing_is_granted_twice()
+            for actor in self.world.stage.waiting():
+                self.world.stage.finish(actor)
+        finally:
+            for actor in self.world.stage.waiting():
+                self.world.stage.crash(actor)
         self.use_up()
         self.no_actor_met_a_bug()
         self.every_grant_could_be_used()

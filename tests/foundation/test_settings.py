@@ -1,0 +1,70 @@
+"""The one reader of the environment."""
+
+import pytest
+
+from moorings.errors import Misconfigured
+from moorings.settings import deploy_settings, enrolment_settings
+
+ENVIRONMENT = {
+    "AWS_REGION": "eu-central-1",
+    "MOORINGS_TABLE": "table",
+    "MOORINGS_STACK": "stack-1",
+    "MOORINGS_CODE_PREFIX": "/moorings/stack-1",
+    "MOORINGS_KMS_KEY": "arn:aws:kms:eu-central-1:111122223333:key/1",
+    "MOORINGS_KEEPER": "keeper",
+    "MOORINGS_API_URL": "https://api.example/v1",
+    "MOORINGS_DEFAULT_CONFIGURATION": "{}",
+}
+
+
+def test_a_function_reads_what_its_stack_says() -> None:
+    settings = enrolment_settings(ENVIRONMENT)
+
+    assert (settings.region, settings.table, settings.stack) == ("eu-central-1", "table", "stack-1")
+    assert (settings.code_prefix, settings.keeper_function) == ("/moorings/stack-1", "keeper")
+    assert settings.default_configuration == "{}"
+
+
+@pytest.mark.parametrize("name", ENVIRONMENT)
+def test_a_missing_variable_is_named(name: str) -> None:
+    for value in ({}, {name: ""}):
+        with pytest.raises(Misconfigured, match=name) as caught:
+            enrolment_settings({**{key: text for key, text in ENVIRONMENT.items() if key != name}, **value})
+        assert caught.value.remedy
+
+
+def test_all_missing_variables_are_named_at_once() -> None:
+    with pytest.raises(Misconfigured) as caught:
+        enrolment_settings({})
+
+    assert all(name in caught.value.message for name in ENVIRONMENT)
+
+
+def test_the_keeper_learns_its_own_name_from_lambda() -> None:
+    environment = {**ENVIRONMENT, "AWS_LAMBDA_FUNCTION_NAME": "itself"}
+    del environment["MOORINGS_KEEPER"]
+
+    assert enrolment_settings(environment).keeper_function == "itself"
+    assert enrolment_settings({**environment, "MOORINGS_KEEPER": "keeper"}).keeper_function == "keeper"
+
+
+def test_a_process_reads_its_own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MOORINGS_FUNCTION_PLATFORM", "python3.11/x86_64")
+
+    assert enrolment_settings().table == "table"
+    assert deploy_settings().function_platform == "python3.11/x86_64"
+
+
+@pytest.mark.parametrize(
+    ("environment", "region"),
+    [
+        ({}, ""),  # that of the AWS profile in use
+        ({"AWS_DEFAULT_REGION": "eu-west-1"}, "eu-west-1"),
+        ({"AWS_REGION": "eu-central-1", "AWS_DEFAULT_REGION": "eu-west-1"}, "eu-central-1"),
+    ],
+)
+def test_a_deployment_goes_where_the_surroundings_say(environment: dict[str, str], region: str) -> None:
+    assert deploy_settings(environment).region == region
+    assert deploy_settings(environment).function_platform == ""
