@@ -67,6 +67,14 @@ def make(cloud: LocalCloud) -> Iterator[Make]:
         cloud.machines.destroy(machine)
 
 
+@pytest.fixture(scope="module")
+def shared(cloud: LocalCloud) -> Iterator[Machine]:
+    """One machine for tests that change nothing in it."""
+    machine = cloud.machines.create(MachineSpec(name=f"shared-{next(_numbers)}"))
+    yield machine.boot().wait_booted()
+    cloud.machines.destroy(machine)
+
+
 @pytest.fixture
 def enrolling(cloud: LocalCloud) -> str:
     """User data that enrols a machine with an activation made for it."""

@@ -11,7 +11,7 @@ from tests.localcloud.machines.conftest import Make
 from localcloud.cloud import LocalCloud
 from localcloud.errors import CannotRun
 from localcloud.machines.disk import copy
-from localcloud.machines.machine import State
+from localcloud.machines.machine import Machine, State
 from localcloud.machines.spec import HOST_ARCH, MachineSpec
 
 pytestmark = pytest.mark.machines
@@ -61,6 +61,36 @@ def test_what_a_machine_writes_stays_on_its_disk_alone(make: Make) -> None:
     assert (machine.disk / "etc/made-here").read_text() == "mine\n"
     assert not Path("/etc/made-here").exists()
     assert Path("/usr/share/doc/bash").is_dir()
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        "chmod 640 /dev/full",
+        "chown 1 /dev/full",
+        "cat /proc/sys/vm/swappiness > /proc/sys/vm/swappiness",
+        "echo h > /proc/sysrq-trigger",
+        "mknod /tmp/disk b 7 0",
+        'date -s "$(date +%FT%T.%N)"',
+        "mkdir /tmp/mine && mount -t tmpfs none /tmp/mine",
+        "mount -o remount,rw /proc/sys",
+        "umount /proc/sys",
+        "unshare --mount --map-root-user --pid --fork --mount-proc cat /proc/1/comm",
+        "dmesg -n 7",
+    ],
+)
+def test_root_inside_has_no_power_over_the_host(shared: Machine, attack: str) -> None:
+    assert shared.run(["bash", "-c", attack]).returncode != 0
+
+
+def test_root_inside_has_power_over_its_own_files_and_users(shared: Machine) -> None:
+    script = """
+    set -e
+    cd /tmp; echo x > file; chown 1234:1234 file; chmod 4750 file; cat file
+    setpriv --reuid=1234 --regid=1234 --clear-groups cat file
+    chroot / true; kill -0 1; echo done > /dev/full 2> /dev/null || echo full > /dev/null
+    """
+    assert shared.run(["bash", "-c", script]).stdout == "x\nx\n"
 
 
 def test_a_disk_outlives_a_power_cycle_and_memory_does_not(make: Make) -> None:

@@ -4,7 +4,7 @@
 |---|---|
 | role that is missing, or does not trust ssm.amazonaws.com | ValidationException "Not existing role: <arn>" |
 | a role that trusts everybody, without naming the service | refused as one that does not trust it |
-| what a role's trust policy may demand | the account's aws:SourceAccount, `arn:aws:ssm:Region:account:*` as aws:SourceArn |
+| what a role's trust policy may demand | aws:SourceAccount, and aws:SourceArn `arn:aws:ssm:Region:account:*` |
 | IamRole with a path (`service-role/Name`) | accepted; the last part is the role's name |
 | expiration in the past, or over 30 days ahead | ValidationException |
 | activation tags: one key twice, or over 50 | InvalidParameters; `aws:` keys: ValidationException |

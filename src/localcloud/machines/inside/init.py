@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from localcloud.machines.agent import main as agent
-from localcloud.machines.inside import messages, namespaces, network
+from localcloud.machines.inside import confinement, messages, namespaces, network
 from localcloud.machines.inside.configuration import Boot
 from localcloud.machines.inside.services import Services
 from localcloud.machines.inside.visitors import BELL, Visitor
@@ -56,6 +56,7 @@ class Init:
         if not self._join_network():
             return 0
         namespaces.build_root(self._boot)
+        confinement.drop_rights()
         self._open_doors()
         self._identify()
         self._say(f"{self._boot.name} boots")

@@ -4,7 +4,7 @@ import os
 import socket
 from pathlib import Path
 
-from localcloud.machines.inside import syscalls
+from localcloud.machines.inside import confinement, syscalls
 from localcloud.machines.inside.configuration import Boot
 
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
@@ -30,7 +30,7 @@ def build_root(boot: Boot) -> None:
     """Put the machine's root together and move into it; the host's is gone from this mount namespace afterwards."""
     root = Path(boot.directory, "root")
     root.mkdir(exist_ok=True)
-    syscalls.mount("tmpfs", str(root), "tmpfs", syscalls.MS_NOSUID, "mode=0755,size=256m")
+    syscalls.mount("tmpfs", str(root), "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=0755,size=256m")
     for name in PROGRAM_DIRECTORIES:
         host = Path("/", name)
         if host.is_symlink():
@@ -104,7 +104,8 @@ def _devices(directory: Path) -> None:
     directory.mkdir()
     for name in DEVICES:
         (directory / name).touch()
-        syscalls.mount(f"/dev/{name}", str(directory / name), flags=syscalls.MS_BIND)
+        # The host's own node: its mode and owner must not be changed from here.
+        confinement.bind_unchangeable(f"/dev/{name}", directory / name)
     for name, target in (("fd", "fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")):
         (directory / name).symlink_to(f"/proc/self/{target}")
     for name in ("shm", "pts"):
@@ -115,6 +116,9 @@ def _proc_and_sys(root: Path, firmware: tuple[tuple[str, str], ...]) -> None:
     (root / "proc").mkdir()
     safe = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
     syscalls.mount("proc", str(root / "proc"), "proc", safe)
+    for name in confinement.KERNEL_WIDE:
+        if (root / "proc" / name).exists():
+            confinement.bind_unchangeable(str(root / "proc" / name), root / "proc" / name)
     identity = root / "sys" / "class" / "dmi" / "id"
     identity.mkdir(parents=True)
     for name, content in firmware:

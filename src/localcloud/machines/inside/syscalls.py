@@ -3,6 +3,7 @@
 import ctypes
 import os
 import platform
+from typing import Any
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
@@ -15,13 +16,14 @@ MS_RDONLY = 0x1
 MS_NOSUID = 0x2
 MS_NODEV = 0x4
 MS_NOEXEC = 0x8
+MS_REMOUNT = 0x20
 MS_BIND = 0x1000
 MS_REC = 0x4000
 MS_PRIVATE = 0x40000
 MNT_DETACH = 0x2
 
-PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
+PR_CAPBSET_DROP = 24
 PR_SET_CHILD_SUBREAPER = 36
 
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
@@ -64,6 +66,11 @@ def prctl(option: int, value: int | bytes) -> None:
     """One option of this process, as in prctl(2)."""
     argument = ctypes.c_char_p(value) if isinstance(value, bytes) else ctypes.c_ulong(value)
     _checked(_libc.prctl(ctypes.c_int(option), argument, 0, 0, 0), "prctl")
+
+
+def capset(header: ctypes.Structure, sets: ctypes.Array[Any]) -> None:
+    """Set this process's capabilities, as in capset(2)."""
+    _checked(_libc.capset(ctypes.byref(header), sets), "capset")
 
 
 def borrow_file(pidfd: int, descriptor: int) -> int:
