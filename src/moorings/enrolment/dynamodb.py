@@ -3,6 +3,7 @@
 No transaction ever touches a pool's item: under load they would cancel each other. The item is hot, so it stays small.
 """
 
+import uuid
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -35,6 +36,7 @@ NAMES = {
     "#limit": "limit",
     "#settings": "settings",
     "#standby": "standby",
+    "#swap": "swap",
     "#version": "version",
     "#granted": "granted_at",
     "#ttl": "expires",
@@ -108,12 +110,13 @@ class DynamoLedger:
         if standby is None:
             return False
         update, condition, names, values = _as_current(standby, state, drain_until=drain_until, version=version)
-        values[":standby"] = text(standby.id)
+        # Many want the same swap at once; whose it was decides who wakes the keeper.
+        attempt = str(uuid.uuid4())
+        values |= {":standby": text(standby.id), ":attempt": text(attempt)}
         condition += " AND #standby.#id = :standby"
-        done, item = self._update(items.pool_key(pool), f"{update} REMOVE #standby", condition, values, names)
-        # Known is not enough here: it may still be the standby, when a slot came back meanwhile.
-        state = items.pool_state(item)
-        return done or (_holds(state, standby.id) and (state.standby is None or state.standby.id != standby.id))
+        update += ", #swap = :attempt REMOVE #standby"
+        done, item = self._update(items.pool_key(pool), update, condition, values, names)
+        return done or items.swapped_by(item) == attempt
 
     def take_lease(self, pool: str, state: PoolState, *, lease_id: str, now: datetime, until: datetime) -> bool:
         """See `ports.Ledger.take_lease`; makes the item of a pool that has none yet."""

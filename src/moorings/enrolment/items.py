@@ -73,6 +73,11 @@ def pool_state(item: Item | None) -> PoolState:
     )
 
 
+def swapped_by(item: Item) -> str:
+    """Which attempt made the latest swap of a pool's item; empty if there was none."""
+    return _text(item, "swap")
+
+
 def slot(item: Item) -> Slot:
     """The slot that an update of a pool's item has just taken."""
     return Slot(

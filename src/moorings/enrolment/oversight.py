@@ -121,9 +121,13 @@ class Oversight:
         """
         pool = self._shared_pool(name)
         version = self.configurations.current().version
+        first: Rotation | None = None
         for _ in range(ROTATE_ROUNDS):
             state = self.ledger.state(name)
             planned = self._planned(pool, state)
+            first = first or planned
+            if planned.retired != first.retired:
+                return first  # the pool has rotated by itself meanwhile
             if self._carried_out(pool, state, planned, version):
                 self.keeper.wake(name)
                 return planned

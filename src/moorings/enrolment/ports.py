@@ -38,7 +38,10 @@ class Ledger(Protocol):
         of a write that had worked would free somebody else's slot."""
 
     def swap(self, pool: str, state: PoolState, *, drain_until: datetime, version: int) -> bool:
-        """Make the standby of `state` current and drain the old current, unless the pool has changed since."""
+        """Make the standby of `state` current and drain the old current, unless the pool has changed since.
+
+        False as well when somebody else has made the same swap: True is for the one that made it.
+        """
 
     def take_lease(self, pool: str, state: PoolState, *, lease_id: str, now: datetime, until: datetime) -> bool:
         """Become the only one who may publish for the pool, if it is still as in `state` and no lease runs."""
