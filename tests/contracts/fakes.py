@@ -82,6 +82,11 @@ class FakeLedger:
             return None
         return from_epoch((hour + 1) * 3_600)
 
+    def uncount_grant(self, pool: Pool, *, now: datetime) -> None:
+        state = self.state(pool.name)
+        if state.hour == hour_of(now) and state.granted_in_hour > 0:
+            self.pools[pool.name] = replace(state, granted_in_hour=state.granted_in_hour - 1)
+
     # -- rotation --------------------------------------------------------------------------------------------------
 
     def swap(self, pool: str, state: PoolState, *, drain_until: datetime, version: int) -> bool:

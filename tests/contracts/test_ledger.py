@@ -469,3 +469,23 @@ def test_single_use_grants_count_against_the_hour(world: World) -> None:
     assert counted[2]
     assert now < counted[2] <= now + HOUR
     assert world.ledger.count_grant(pool, now=counted[2]) is None
+
+
+def test_a_count_whose_grant_was_not_made_is_taken_back(world: World) -> None:
+    pool, now = world.pool(grants_per_hour=1), world.now()
+    assert world.ledger.count_grant(pool, now=now) is None
+
+    world.ledger.uncount_grant(pool, now=now)
+
+    assert world.ledger.count_grant(pool, now=now) is None
+    assert world.ledger.count_grant(pool, now=now)
+
+
+def test_a_count_of_an_hour_that_is_over_is_not_taken_from_the_next(world: World) -> None:
+    pool, now = world.pool(grants_per_hour=1), world.now()
+    assert world.ledger.count_grant(pool, now=now) is None
+    assert world.ledger.count_grant(pool, now=now + HOUR) is None
+
+    world.ledger.uncount_grant(pool, now=now)
+
+    assert world.ledger.count_grant(pool, now=now + HOUR)

@@ -261,7 +261,7 @@ class Play:
 
 # -- in memory -----------------------------------------------------------------------------------------------------
 
-_SENT_ONCE = {"give_back", "create"}  # a lost answer to these is never repeated
+_SENT_ONCE = {"give_back", "uncount_grant", "create"}  # a lost answer to these is never repeated
 
 
 class _Stepwise:

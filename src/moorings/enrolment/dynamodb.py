@@ -102,6 +102,12 @@ class DynamoLedger:
             return None if opened else self.count_grant(pool, now=now)
         return from_epoch((hour + 1) * HOUR.total_seconds())
 
+    def uncount_grant(self, pool: Pool, *, now: datetime) -> None:
+        """See `ports.Ledger.uncount_grant`; a lost answer leaves at worst one grant counted too many."""
+        values = {":hour": number(hour_of(now)), ":one": ONE, ":zero": ZERO}
+        update, condition = "SET #in_hour = #in_hour - :one", "#hour = :hour AND #in_hour > :zero"
+        self._update(items.pool_key(pool.name), update, condition, values, client=self._once)
+
     # -- rotation --------------------------------------------------------------------------------------------------
 
     def swap(self, pool: str, state: PoolState, *, drain_until: datetime, version: int) -> bool:

@@ -79,6 +79,9 @@ class Ledger(Protocol):
     def count_grant(self, pool: Pool, *, now: datetime) -> datetime | None:
         """Count one single-use grant against the pool's hour: None if it may go on, else when the next hour begins."""
 
+    def uncount_grant(self, pool: Pool, *, now: datetime) -> None:
+        """Take back a count of this hour whose grant was not made. Sent once, never repeated, as `give_back`."""
+
     def claim(self, claim: Claim, *, replacing: Grant | None, now: datetime, forget_at: datetime) -> bool:
         """Become the one who makes a key's single-use activation: nobody else holds a running claim on it."""
 

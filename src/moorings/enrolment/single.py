@@ -27,21 +27,24 @@ class SingleUse:
 
     def vend(self, pool: Pool, key: str, *, deadline: datetime) -> Vended:
         """The key's own activation. Raises RateLimited, Busy or CloudFault; then the key may simply ask again."""
-        counted, attempt = False, 0
+        counted_at: datetime | None = None
+        attempt = 0
         while self.clock.now() < deadline:
             now = self.clock.now()
             grant = self.ledger.grant(pool.name, key_hash(key))
             vended = self._repeat(pool, grant, now)
             if vended:
                 return vended
-            if not counted:
+            if counted_at is None:
                 self._count(pool, now)
-                counted = True
-            vended = self._make(pool, key, grant, now)
+                counted_at = now
+            vended = self._make(pool, key, grant, now, counted_at)
             if vended:
                 return vended
             self.clock.wait(policy.pause(attempt, rng=self.rng))
             attempt += 1
+        if counted_at is not None:
+            self._uncount(pool, counted_at)
         raise Busy("no activation could be had in time", retry_after=RETRY_SOON)
 
     def _repeat(self, pool: Pool, grant: Grant | None, now: datetime) -> Vended | None:
@@ -61,7 +64,14 @@ class SingleUse:
                 "the pool has granted its hour's share", retry_after=until - now, remedy="try again next hour"
             )
 
-    def _make(self, pool: Pool, key: str, old: Grant | None, now: datetime) -> Vended | None:
+    def _uncount(self, pool: Pool, counted_at: datetime) -> None:
+        """Servers ask again while the service throttles or fails; that must not use the pool's hour up."""
+        try:
+            self.ledger.uncount_grant(pool, now=counted_at)
+        except MooringsError as error:
+            self.maker.journal.record("count_kept", pool=pool.name, error=str(error))
+
+    def _make(self, pool: Pool, key: str, old: Grant | None, now: datetime, counted_at: datetime) -> Vended | None:
         """Claim and make; None: somebody else is at it for the same key, or the service throttles."""
         hashed = key_hash(key)
         lease_id = single_use_lease(hashed, uuid.uuid4().hex[:16])
@@ -75,6 +85,7 @@ class SingleUse:
             self.ledger.release_claim(claim)
             if isinstance(error, Busy):
                 return None
+            self._uncount(pool, counted_at)
             raise
         grant = Grant(
             pool=pool.name,
