@@ -143,3 +143,11 @@ def test_an_activation_is_drained_as_long_as_the_page_says() -> None:
     """The claim window's default is told as one hour in several places."""
     assert POOL.claim_window == policy.HOUR
     assert "default: 1 hour after the first answer" in " ".join(_page("http-api.md").split())
+
+
+def test_tests_that_a_page_names_exist() -> None:
+    named = {name for page in pages() for name in re.findall(r"`(test_\w+)`", page.read_text(encoding="utf-8"))}
+    tests = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+
+    assert named
+    assert not [name for name in named if f"def {name}(" not in tests]
