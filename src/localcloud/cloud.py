@@ -14,6 +14,7 @@ from localcloud.clock import Clock, SystemClock
 from localcloud.faults import Faults
 from localcloud.principals import Credentials
 from localcloud.server import Listener, Server, loopback_socket, started_server
+from localcloud.watchdog import Watchdog
 from localcloud.world import World
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class LocalCloud:
         try:
             endpoint = self._world.endpoint
             if not self._in_process:
+                self._world.part(Watchdog)
                 self._listener = self.server.serve_calls(endpoint.dispatch, loopback_socket(self._port))
                 self._world.endpoint_url = self.endpoint_url
                 self.schedules.start()

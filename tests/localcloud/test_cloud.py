@@ -1,9 +1,15 @@
 """Starting and stopping local clouds: side by side, without a trace."""
 
+import os
+import select
 import socket
 import ssl
+import subprocess
+import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
@@ -69,6 +75,32 @@ def test_nothing_is_left_after_stop() -> None:
         assert probe.connect_ex((str(address.hostname), int(address.port or 0))) != 0
     with LocalCloud(in_process=True) as next_one:
         next_one.client("s3").create_bucket(Bucket="gone-with-the-cloud")
+
+
+KILLED = """
+import os, signal, subprocess, sys
+from localcloud.cloud import LocalCloud
+cloud = LocalCloud().start()
+program = cloud.world.state_dir / "works"
+program.symlink_to("/bin/sleep")
+works = subprocess.Popen([program, "600"], start_new_session=True, stdout=subprocess.DEVNULL)
+print(works.pid, cloud.world.state_dir, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_cloud_that_is_killed_leaves_neither_processes_nor_files() -> None:
+    """A function that sleeps or spins would not notice by itself that nobody wants its answer."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, text=True, env=environment) as killed:
+        assert killed.stdout is not None
+        pid, folder = killed.stdout.readline().split()
+
+    until = time.monotonic() + 20
+    while (Path("/proc", pid).exists() or Path(folder).exists()) and time.monotonic() < until:
+        select.select([], [], [], 0.02)
+    assert not Path("/proc", pid).exists()
+    assert not Path(folder).exists()
 
 
 def test_a_cloud_can_be_started_again() -> None:

@@ -23,6 +23,7 @@ from localcloud.machines.machine import Machine
 from localcloud.machines.services import ServiceListeners, host_names
 from localcloud.machines.spec import FIRMWARE, MachineSpec
 from localcloud.machines.warm import Zygote
+from localcloud.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from localcloud.world import World
@@ -167,6 +168,7 @@ class Machines:
             reason = zygote.probe(trial, user_namespace=self.user_namespaces)
             disk.remove(trial)
             if not reason:
+                self._world.part(Watchdog).watch(home)
                 return home
             why = why or reason
             shutil.rmtree(home)
