@@ -37,8 +37,8 @@ LISTED = "10.20.0.7"  # an address that the rules let in
 UNLISTED = "10.99.0.7"  # the endpoint's security group lets it in, no rule does
 BOOT_SECONDS = 90.0  # many times what it takes, for a computer that does other things too
 FETCH = """#!/bin/bash
-{settings}
-curl -fsS --proto =https '{url}/bootstrap/linux' | {environment} bash{flags}
+set -o pipefail
+curl -fsS --proto =https {patience}'{url}/bootstrap/linux' | env {environment} bash
 """
 # As the manual's defaults, but for the pauses: a server has a second to wait where a person would not notice.
 TUNING = {"MOORINGS_RETRY_BASE": "0.05", "MOORINGS_RETRY_CAP": "0.5", "MOORINGS_START_POLL": "0.05"}
@@ -110,12 +110,15 @@ class Site:
 
     # -- servers
 
-    def make(self, *, flags: str = "", environment: Mapping[str, str] | None = None, **spec: Any) -> Machine:
-        """A server that is off; unless `user_data` is given it enrols at its first boot, as the manual's line does."""
-        words = " ".join(f"{name}='{value}'" for name, value in {**TUNING, **(environment or {})}.items())
-        behind = f" -s -- {flags}" if flags else ""
+    def make(self, *, patient: bool = False, environment: Mapping[str, str] | None = None, **spec: Any) -> Machine:
+        """A server that is off; unless `user_data` is given it enrols at its first boot, by the manual's one line.
+
+        `patient`: the script itself is fetched again and again, as the manual's recipe for first boots does.
+        """
         line = FETCH.format(
-            url=self.deployed.api_url, environment=f"env {words}", flags=behind, settings="set -o pipefail"
+            url=self.deployed.api_url,
+            patience="--retry 10 --retry-connrefused " if patient else "",
+            environment=" ".join(f"{name}='{value}'" for name, value in {**TUNING, **(environment or {})}.items()),
         )
         chosen = {"name": f"server-{next(_numbers)}", "vpce_id": self.deployed.vpc_endpoint, "user_data": line, **spec}
         return self.cloud.machines.create(MachineSpec(**chosen))
