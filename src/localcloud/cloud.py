@@ -93,10 +93,10 @@ class LocalCloud:
             return
         from localcloud.aws.motobridge import forget_account  # noqa: PLC0415 - moto is loaded when first needed
 
-        world.stopping.set()
         try:
             if self._listener is not None:
-                # First nobody new comes in, then the parts end what runs (functions, long polls), then the threads go.
+                # First nobody new comes in and nobody is answered any more, then the parts end what runs (functions,
+                # long polls), then the threads go.
                 self.server.close_listeners()
             world.close()
         finally:
