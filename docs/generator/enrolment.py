@@ -17,7 +17,7 @@ from moorings.enrolment.model import (
     PoolState,
     Prepared,
 )
-from moorings.enrolment.policy import Await, Ceiling, Create, Move, Reload, Swap, TryAgain
+from moorings.enrolment.policy import Await, Ceiling, Create, Full, Move, Reload, Swap, TryAgain
 from moorings.enrolment.ports import CONFIGURATION_AGE
 from moorings.enrolment.upkeep import MOST_DEREGISTERED
 
@@ -41,6 +41,7 @@ WORDS: dict[type[Move], str] = {
     Await: "wait for whoever holds the lease",
     Reload: "read the configuration anew",
     Ceiling: "answer 429 until the next hour",
+    Full: "answer 503 until one of the draining has gone",
 }
 
 

@@ -5,7 +5,8 @@ take a slot ──refused, old item──▶ next_move ──▶ TryAgain       
                                              ├─▶ Create          take the lease, make one
                                              ├─▶ Await           somebody holds the lease
                                              ├─▶ Reload          made under other settings: read the configuration first
-                                             └─▶ Ceiling         enough for this hour
+                                             ├─▶ Ceiling         enough for this hour
+                                             └─▶ Full            too many drain already
 """
 
 import random
@@ -35,6 +36,8 @@ NETWORK_PROOF = "network"
 HOUR = timedelta(hours=1)
 WAIT_FIRST = timedelta(milliseconds=60)
 WAIT_LONGEST = timedelta(milliseconds=800)
+# In one pool's item, about 80 bytes each. DynamoDB holds 400 KB an item; past that no rotation could be written at all.
+MOST_DRAINING = 2_000
 
 
 def hour_of(moment: datetime) -> int:
@@ -167,7 +170,14 @@ class Ceiling:
     until: datetime
 
 
-Move = TryAgain | Swap | Create | Await | Reload | Ceiling
+@dataclass(frozen=True, slots=True)
+class Full:
+    """No rotation until one of the draining activations has gone, at `until` at the earliest."""
+
+    until: datetime
+
+
+Move = TryAgain | Swap | Create | Await | Reload | Ceiling | Full
 
 
 def next_move(state: PoolState, pool: Pool, *, fresh: bool, now: datetime) -> Move:
@@ -184,11 +194,22 @@ def next_move(state: PoolState, pool: Pool, *, fresh: bool, now: datetime) -> Mo
         return TryAgain(new_hour=state.hour < hour_of(now))
     if why is Why.CEILING:
         return Ceiling(until=now + HOUR - timedelta(seconds=now.timestamp() % HOUR.total_seconds()))
+    return _rotation(state, pool, why, now)
+
+
+def _rotation(state: PoolState, pool: Pool, why: Why, now: datetime) -> Move:
+    """How the pool gets its next current activation."""
+    if _full(state):
+        return Full(until=min(drained.until for drained in state.draining))
     if state.standby is not None and grantable(state.standby, pool, now):
         return Swap(state.standby, why)
     if state.lease_id and state.lease_until is not None and state.lease_until > now:
         return Await(state.lease_until)
     return Create(why)
+
+
+def _full(state: PoolState) -> bool:
+    return len(state.draining) >= MOST_DRAINING
 
 
 def pause(attempt: int, *, rng: random.Random) -> timedelta:
@@ -241,8 +262,8 @@ def upkeep_of(state: PoolState, pool: Pool | None, *, now: datetime) -> Upkeep:
         grantable(state.current, pool, now) and state.current is not None and state.issued < state.current.limit
     )
     standby_good = grantable(state.standby, pool, now)
-    swap = standby_good and not current_good
-    create_current = not current_good and not standby_good
+    swap = standby_good and not current_good and not _full(state)
+    create_current = not current_good and not standby_good and not _full(state)
     return Upkeep(
         retire_current=False,
         drain_standby=state.standby is not None and not standby_good,

@@ -26,7 +26,7 @@ from moorings.enrolment.model import (
     Vended,
     key_hash,
 )
-from moorings.enrolment.policy import Admitted, Ceiling, Create, Reload, Swap, TryAgain
+from moorings.enrolment.policy import Admitted, Ceiling, Create, Full, Reload, Swap, TryAgain
 from moorings.enrolment.ports import Codes, Configurations, Journal, Keeper, Ledger
 from moorings.enrolment.single import SingleUse
 from moorings.errors import Busy, MooringsError, RateLimited, Refused
@@ -126,6 +126,10 @@ class Vending:
             self.journal.record("ceiling", pool=pool.name, grants_per_hour=pool.grants_per_hour)
             wait = move.until - self.clock.now()
             raise RateLimited("the pool has granted its hour's share", retry_after=wait, remedy="try again next hour")
+        if isinstance(move, Full):
+            self.journal.record("too_many_draining", pool=pool.name, registration_limit=pool.registration_limit)
+            wait = max(RETRY_SOON, move.until - self.clock.now())
+            raise Busy("too many activations of the pool are draining", retry_after=wait)
         if isinstance(move, Swap):
             drain_until = self.clock.now() + pool.claim_window
             if self.ledger.swap(pool.name, state, drain_until=drain_until, version=version):
