@@ -34,6 +34,7 @@ LONGEST_LIFE = 30 * DAY - 5 * MINUTE
 SHORTEST_CLAIM_WINDOW = REPEAT_MARGIN + 5 * MINUTE
 LARGEST_DOCUMENT = 100_000  # characters; a ledger item holds 400 KB
 
+MOST_TAGS = 50
 _POOL_NAME = r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?"
 _ROLE = r"[A-Za-z0-9_+=,.@/-]{1,64}"
 _VPCE = r"vpce-[0-9a-f]{8,17}"
@@ -175,8 +176,8 @@ def _tags(fields: Fields) -> tuple[tuple[str, str], ...]:
         if not re.fullmatch(_SERVICE_TEXT, name) or not 1 <= len(name) <= 128 or name.lower().startswith("aws:"):
             tags.problem(name, f"is no tag key: 1 to 128 characters matching {_SERVICE_TEXT}, not starting with aws:")
         pairs.append((name, value))
-    if len(pairs) > 50:
-        problems.append(f"tags holds {len(pairs)} tags; at most 50 are possible")
+    if len(pairs) > MOST_TAGS:
+        problems.append(f"tags holds {len(pairs)} tags; at most {MOST_TAGS} are possible")
     for problem in problems:
         fields.problem(*problem.partition(" ")[::2])
     return tuple(sorted(pairs))
@@ -190,10 +191,16 @@ def _rule(table: object, *, pools: Mapping[str, Pool], path: str, problems: list
         vpces=frozenset(fields.texts("vpce", pattern=_VPCE, meaning="VPC endpoint ids (vpce-...)")),
         cidrs=_cidrs(fields),
         pools=fields.texts("pools", pattern=_POOL_NAME, meaning="pool names"),
+        tags=_tags(fields),
     )
     for name in rule.pools:
         if name not in pools:
             fields.problem("pools", f"names {name!r}, which is no pool of this document")
+        elif rule.tags and pools[name].mode is Mode.SHARED:
+            # A shared activation registers the servers of every rule; its tags are those of the pool.
+            fields.problem("tags", f"cannot apply to {name!r}, which is shared; give the tags to the pool")
+        elif len(dict(pools[name].tags + rule.tags)) > MOST_TAGS:
+            fields.problem("tags", f"and those of {name!r} are more than {MOST_TAGS} tags")
     fields.done()
     return rule
 

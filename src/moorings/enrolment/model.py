@@ -59,6 +59,7 @@ class Rule:
     vpces: frozenset[str]
     cidrs: tuple[Network, ...]
     pools: tuple[str, ...]
+    tags: tuple[tuple[str, str], ...] = ()  # beside the pool's own, which they overrule; for single-use pools alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
