@@ -11,7 +11,7 @@ take a slot ──refused, old item──▶ next_move ──▶ TryAgain       
 
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from ipaddress import ip_address
@@ -87,8 +87,15 @@ def admit(configuration: Configuration, identity: Identity, *, pool: str, keyed:
             found = configuration.pools.get(name)
             suits = found is not None and (keyed or found.mode is Mode.SHARED)
             if found and suits and pool in ("", name):
-                return Admitted(rule=rule, pool=found, version=configuration.version)
+                return Admitted(rule=rule, pool=_tagged(found, rule), version=configuration.version)
     return None
+
+
+def _tagged(pool: Pool, rule: Rule) -> Pool:
+    """The pool as this rule's servers see it: what a rule says of its servers overrules what the pool says of all."""
+    if not rule.tags:
+        return pool
+    return replace(pool, tags=tuple(sorted({**dict(pool.tags), **dict(rule.tags)}.items())))
 
 
 # -- slots ---------------------------------------------------------------------------------------------------------
