@@ -126,6 +126,12 @@ class Rig:
         body = {"key": key or str(uuid.uuid4()), **({"pool": pool} if pool else {})}
         return self.ask(environment, event("POST", "/activations", body))
 
+    def script(self, environment: Enrolment) -> int:
+        """The status with which the bootstrap script of Linux was served."""
+        wanted = event("GET", "/bootstrap/linux")
+        served = respond(wanted, enrolment=environment, time=timedelta(seconds=20), request_id=str(uuid.uuid4()))
+        return int(served["statusCode"])
+
     def keep(self, environment: Enrolment | None = None) -> None:
         """One whole keeper run."""
         keep({}, enrolment=environment or self.environment())
