@@ -1,5 +1,6 @@
 """Starting and stopping local clouds: side by side, without a trace."""
 
+import gc
 import os
 import select
 import socket
@@ -17,6 +18,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
 from moto.core.base_backend import BackendDict
+from moto.dynamodb.models.dynamo_type import Item
 
 from localcloud.cloud import LocalCloud
 from localcloud.server import loopback_socket
@@ -45,6 +47,30 @@ def test_two_clouds_side_by_side_do_not_see_each_other() -> None:
         assert other.client("s3").list_buckets()["Buckets"] == []
         with pytest.raises(ClientError, match="AccessDenied"):
             other.client("s3").list_objects_v2(Bucket="moorings-packages")
+
+
+def test_a_cloud_that_stops_takes_nothing_of_another_along() -> None:
+    with LocalCloud(in_process=True) as one:
+        one.client("s3").create_bucket(Bucket="stays")
+        one.client("s3").put_object(Bucket="stays", Key="k", Body=b"content")
+        with LocalCloud(in_process=True) as other:
+            other.client("s3").create_bucket(Bucket="goes")
+            other.client("s3").put_object(Bucket="goes", Key="k", Body=b"content")
+
+        assert one.client("s3").get_object(Bucket="stays", Key="k")["Body"].read() == b"content"
+
+
+def test_what_is_overwritten_is_not_kept() -> None:
+    """A cloud may take thousands of calls: moto's own list of everything it ever made would grow with each."""
+    with LocalCloud(in_process=True) as cloud:
+        table = cloud.client("dynamodb")
+        table.create_table(**TABLE)
+        for number in range(20):
+            table.put_item(TableName="ledger", Item={"pk": {"S": "often written"}, "n": {"N": str(number)}})
+        gc.collect()
+        items = [one for one in gc.get_objects() if isinstance(one, Item) and one.hash_key.value == "often written"]
+
+    assert len(items) == 1
 
 
 def test_the_keys_of_one_cloud_open_no_other() -> None:

@@ -15,6 +15,7 @@ import moto.core.errors
 import moto.core.responses
 from moto import backends
 from moto.core.base_backend import BackendDict, backend_lock
+from moto.core.common_models import BaseModel
 from moto.core.exceptions import ServiceException
 from moto.core.model import OperationModel, ServiceModel
 from moto.core.request import Request as MotoRequest
@@ -45,6 +46,16 @@ def _silent(*_: Any, **__: Any) -> None:
     """Stands in for the warning with which moto comments its own table of errors."""
 
 
+def _untracked(cls: type[BaseModel], *_: Any, **__: Any) -> BaseModel:
+    """Makes a model without entering it in moto's list of all that it ever made, which nothing here reads."""
+    return object.__new__(cls)
+
+
+def _dispose(key: Any) -> None:
+    """Closes the file of an S3 object that was overwritten, without moto's warning that nobody did so before."""
+    key.dispose()
+
+
 def _own_buckets_only() -> bool:
     """Buckets of another local cloud are another owner's: their names are taken, their objects are forbidden."""
     return False
@@ -52,6 +63,8 @@ def _own_buckets_only() -> bool:
 
 # moto warns whenever one of its errors is not in botocore's model; a caller of the local cloud can do nothing about it.
 moto.core.errors.warn = _silent  # type: ignore[attr-defined]
+# Without this every version of every item would stay in memory, for as long as the process runs.
+BaseModel.__new__ = _untracked  # type: ignore[method-assign]
 # Asked for every call, and costly to find out.
 moto.core.responses.method_names_from_class = cache(method_names_from_class)  # type: ignore[attr-defined]
 
@@ -72,12 +85,18 @@ def forget_account(account: str) -> None:
             if account not in list(service.keys()):
                 continue
             if service.service_name == "s3":
-                service[account].reset()
                 _forget_buckets(service, account)
             del service[account]
 
 
 def _forget_buckets(service: Any, account: str) -> None:
+    for regional in service[account].values():
+        for bucket in regional.buckets.values():
+            for _, versions in bucket.keys._iterlists():
+                for version in versions:
+                    version.dispose()
+            for upload in bucket.multiparts.values():
+                upload.dispose()
     for name, (_, owner) in list(service.bucket_accounts.items()):
         if owner == account:
             service.bucket_accounts.pop(name, None)
@@ -174,5 +193,7 @@ def _handlers(service: str) -> tuple[tuple[re.Pattern[str], Handler], ...]:
     except ImportError:
         return ()
     if service == "s3":
-        vars(importlib.import_module("moto.s3.models"))["s3_allow_crossdomain_access"] = _own_buckets_only
+        models = importlib.import_module("moto.s3.models")
+        vars(models)["s3_allow_crossdomain_access"] = _own_buckets_only
+        models.FakeKey.__del__ = _dispose
     return tuple((re.compile(path.format("")), handler) for path, handler in urls.url_paths.items())
