@@ -38,7 +38,7 @@ class Clients:
         self.ssm = make("ssm", region_name=region, config=PATIENT)
         self.dynamodb_once = cache(lambda: make("dynamodb", region_name=region, config=ONCE))
         self.ssm_once = cache(lambda: make("ssm", region_name=region, config=ONCE))
-        self.functions = cache(lambda: make("lambda", region_name=region, config=PATIENT))
+        self.functions = cache(lambda: make("lambda", region_name=region, config=ONCE))  # a request waits for it
 
 
 class Enrolment:

@@ -28,13 +28,12 @@ from moorings.enrolment.model import (
 )
 from moorings.enrolment.policy import Admitted, Ceiling, Create, Full, Reload, Swap, TryAgain
 from moorings.enrolment.ports import Codes, Configurations, Journal, Keeper, Ledger
-from moorings.enrolment.single import SingleUse
+from moorings.enrolment.single import RETRY_SOON, SingleUse, repeat
 from moorings.errors import Busy, MooringsError, RateLimited, Refused
 
 DEADLINE = timedelta(seconds=20)
 NOT_PERMITTED = "this request is not permitted"
 ASK_OPERATOR = "ask the operator of this endpoint"
-RETRY_SOON = timedelta(seconds=2)
 CODE_LOOKS = 4  # within two seconds, before a code counts as gone
 
 
@@ -105,7 +104,8 @@ class Vending:
                 continue  # the activation lost its code and was retired; the next round makes another
             if ask.key and not looked_for_grant:
                 looked_for_grant = True
-                repeated = self._repeat(pool, self.ledger.grant(pool.name, key_hash(ask.key)), now)
+                grant = self.ledger.grant(pool.name, key_hash(ask.key))
+                repeated = repeat(pool, grant, codes=self.codes, now=now)
                 if repeated:
                     return repeated
             move = policy.next_move(taken, pool, fresh=read_for == taken.generation, now=now)
@@ -213,21 +213,11 @@ class Vending:
         forget_at = policy.forget_grant_at(grant, pool)
         old = self.ledger.put_grant(grant, forget_at=forget_at)
         while old is not None:
-            had = self._repeat(pool, old, now)
+            had = repeat(pool, old, codes=self.codes, now=now)
             if had or self.ledger.replace_grant(grant, old=old, forget_at=forget_at):
                 return had
             old = self.ledger.put_grant(grant, forget_at=forget_at)
         return None
-
-    def _repeat(self, pool: Pool, grant: Grant | None, now: datetime) -> Vended | None:
-        if grant is None or not policy.repeatable(grant, pool, now):
-            return None
-        code = self.codes.get(grant.activation_id)
-        if code is None:
-            return None
-        return Vended(
-            activation_id=grant.activation_id, code=code, pool=pool, expires_at=grant.expires_at, repeated=True
-        )
 
     def _record(self, ask: Ask, admitted: Admitted, vended: Vended) -> None:
         self.journal.count("Repeated" if vended.repeated else "Granted")

@@ -15,6 +15,16 @@ from moorings.errors import Busy, MooringsError, RateLimited
 RETRY_SOON = timedelta(seconds=2)
 
 
+def repeat(pool: Pool, grant: Grant | None, *, codes: Codes, now: datetime) -> Vended | None:
+    """The answer that a grant gave, in a pool of either mode; None if it is too late for it, or its code is gone."""
+    if grant is None or not policy.repeatable(grant, pool, now):
+        return None
+    code = codes.get(grant.activation_id)
+    if code is None:
+        return None
+    return Vended(activation_id=grant.activation_id, code=code, pool=pool, expires_at=grant.expires_at, repeated=True)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SingleUse:
     """Claims a key, creates its activation, and turns the claim into the grant that holds it."""
@@ -32,7 +42,7 @@ class SingleUse:
         while self.clock.now() < deadline:
             now = self.clock.now()
             grant = self.ledger.grant(pool.name, key_hash(key))
-            vended = self._repeat(pool, grant, now)
+            vended = repeat(pool, grant, codes=self.codes, now=now)
             if vended:
                 return vended
             if counted_at is None:
@@ -46,16 +56,6 @@ class SingleUse:
         if counted_at is not None:
             self._uncount(pool, counted_at)
         raise Busy("no activation could be had in time", retry_after=RETRY_SOON)
-
-    def _repeat(self, pool: Pool, grant: Grant | None, now: datetime) -> Vended | None:
-        if grant is None or not policy.repeatable(grant, pool, now):
-            return None
-        code = self.codes.get(grant.activation_id)
-        if code is None:
-            return None
-        return Vended(
-            activation_id=grant.activation_id, code=code, pool=pool, expires_at=grant.expires_at, repeated=True
-        )
 
     def _count(self, pool: Pool, now: datetime) -> None:
         until = self.ledger.count_grant(pool, now=now)
