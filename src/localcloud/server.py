@@ -23,6 +23,7 @@ from localcloud.wire import Headers, Request, Response
 POOL_THREADS = 2048
 KEEP_ALIVE_SECONDS = 75
 BACKLOG = 2048
+_BODILESS = frozenset({204, 304})  # the statuses that have neither body nor length. Source: RFC 9110
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -107,7 +108,7 @@ class Server:
                 # Cancelled: the server closes, and uvicorn would report it as an error of the application.
                 await _cut(scope)
                 return
-            await _write(response, send, bodiless=request.method == "HEAD")
+            await _write(response, send, headed=request.method == "HEAD")
 
         return app
 
@@ -200,18 +201,19 @@ async def _read(scope: Scope, receive: Receive) -> Request:
     )
 
 
-async def _write(response: Response, send: Send, *, bodiless: bool) -> None:
+async def _write(response: Response, send: Send, *, headed: bool) -> None:
+    bodiless = response.status in _BODILESS
     # The answer to HEAD tells the length of a body that is not sent.
-    dropped = {"transfer-encoding", "connection"} | (set() if bodiless else {"content-length"})
+    dropped = {"transfer-encoding", "connection"} | (set() if headed and not bodiless else {"content-length"})
     headers = [
         (name.lower().encode("latin-1"), value.encode("latin-1"))
         for name, value in response.headers.items
         if name.lower() not in dropped
     ]
-    if not bodiless:
+    if not headed and not bodiless:
         headers.append((b"content-length", str(len(response.body)).encode()))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if bodiless else response.body})
+    await send({"type": "http.response.body", "body": b"" if headed or bodiless else response.body})
 
 
 async def _cut(scope: Scope) -> None:

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import urlopen
@@ -156,6 +157,23 @@ def test_a_lost_answer_breaks_the_connection_over_http() -> None:
             client.create_table(**TABLE)
 
         assert client.list_tables()["TableNames"] == ["ledger"]
+
+
+@pytest.mark.parametrize("status", [204, 304])
+def test_an_answer_that_may_have_no_body_has_none_and_the_connection_goes_on(
+    status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """moto writes `null` behind a 204; on the wire the next answer would begin with it."""
+    with LocalCloud() as cloud:
+        listener = cloud.server.serve_calls(lambda _: Response(status=status, body=b"null"), loopback_socket())
+        connection = HTTPConnection("127.0.0.1", listener.port, timeout=10)
+        for _ in range(2):
+            connection.request("DELETE", "/")
+            answer = connection.getresponse()
+            assert (answer.status, answer.read(), answer.getheader("Content-Length")) == (status, b"", None)
+        connection.close()
+
+    assert not caplog.records
 
 
 def test_two_hundred_connections_wait_at_the_same_time() -> None:
