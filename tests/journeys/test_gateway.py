@@ -139,7 +139,7 @@ def test_over_the_stages_rate_the_answer_is_429_and_when_to_come_back(site: Site
     gateway.update_stage(**stage, patchOperations=[{"op": "remove", "path": "/~1activations/POST"}])
 
     assert [answer.status for answer in answers] == [200, 200, 429, 429]
-    assert all(_is_refusal(answer, error="rate_limited") and answer.retry_after == 2 for answer in answers[2:])
+    assert all(_is_refusal(answer, error="rate_limited") and 1 <= answer.retry_after <= 30 for answer in answers[2:])
 
 
 def test_the_resource_policy_alone_keeps_other_endpoints_out(site: Site) -> None:
