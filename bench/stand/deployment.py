@@ -9,7 +9,6 @@ from typing import Any
 
 from localcloud.aws.call import CallRecord
 from localcloud.aws.seam import attach
-from localcloud.clock import Clock
 from localcloud.cloud import LocalCloud
 from localcloud.principals import Kind
 from localcloud.wire import Headers, Request, Response
@@ -88,11 +87,9 @@ class Stand:
 
 
 @contextmanager
-def standing(
-    *, parameters: Mapping[str, str], configuration: Mapping[str, Any] | None = None, clock: Clock | None = None
-) -> Iterator[Stand]:
+def standing(*, parameters: Mapping[str, str], account: str | None = None) -> Iterator[Stand]:
     """A new local cloud with enrolment in it; everything is gone afterwards."""
-    with LocalCloud(clock=clock) as cloud:
+    with LocalCloud(account=account) as cloud:
         session = cloud.session()
         attach(session, cloud.world.endpoint.dispatch)
         aws = Aws(region=cloud.world.region, session=session)
@@ -101,7 +98,6 @@ def standing(
             allow_network_proof=True,
             stack=STACK,
             parameters=parameters,
-            configuration=configuration,
         )
         platform = function_platform(cloud.function_platform)
         yield Stand(cloud=cloud, aws=aws, deployed=deploy(plan, aws=aws, clock=_Glancing(), platform=platform))

@@ -121,6 +121,14 @@ def _stale_nodes(rig: Rig) -> None:
     rig.clock.step(timedelta(days=1, hours=1))
 
 
+def _refused_by_the_service(rig: Rig) -> None:
+    rig.cloud.faults.error("ssm", "CreateActivation")
+    try:
+        rig.keyed(rig.environment(), KEY, pool="one")
+    finally:
+        rig.cloud.faults.clear()
+
+
 PATHS = [
     Path("first vend", _nothing, lambda rig: rig.ask(rig.environment())),
     Path("steady", _with_standby, lambda rig: rig.ask(rig.environment())),
@@ -136,6 +144,7 @@ PATHS = [
     Path("code lost", _code_lost, lambda rig: rig.ask(rig.environment())),
     Path("single-use", _nothing, lambda rig: rig.keyed(rig.environment(), KEY, pool="one")),
     Path("single-use again", _single_use_done, lambda rig: rig.keyed(rig.environment(), KEY, pool="one")),
+    Path("single-use, the service fails", _nothing, _refused_by_the_service),
     Path("bootstrap script", _nothing, lambda rig: rig.script(rig.environment())),
     Path("keeper, first run", _nothing, lambda rig: rig.keep()),
     Path("keeper, woken", _used_up, lambda rig: rig.prepare()),
