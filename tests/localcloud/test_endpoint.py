@@ -120,6 +120,14 @@ def test_an_operation_that_nobody_implements_is_refused_by_name(
     assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
 
 
+METRIC_FILTER = {
+    "logGroupName": "g",
+    "filterName": "f",
+    "filterPattern": "ERROR",
+    "metricTransformations": [{"metricName": "m", "metricNamespace": "n", "metricValue": "1"}],
+}
+
+
 @pytest.mark.parametrize(
     ("service", "operation", "params"),
     [
@@ -127,6 +135,15 @@ def test_an_operation_that_nobody_implements_is_refused_by_name(
         ("dynamodb", "transact_write_items", {"TransactItems": [{"Put": {"TableName": "ledger", "Item": {}}}]}),
         ("cloudformation", "detect_stack_drift", {"StackName": "s"}),
         ("sts", "get_web_identity_token", {"Audience": ["a"], "SigningAlgorithm": "RS256"}),
+        ("sts", "get_session_token", {}),
+        ("ec2", "run_instances", {"MinCount": 1, "MaxCount": 1, "ImageId": "ami-12c6146b"}),
+        ("lambda", "create_event_source_mapping", {"FunctionName": "f", "EventSourceArn": "arn:aws:sqs:::q"}),
+        ("lambda", "create_function_url_config", {"FunctionName": "f", "AuthType": "NONE"}),
+        ("logs", "put_metric_filter", METRIC_FILTER),
+        ("s3", "put_bucket_notification_configuration", {"Bucket": "b", "NotificationConfiguration": {}}),
+        ("sns", "subscribe", {"TopicArn": "arn:aws:sns:us-east-1:1:t", "Protocol": "lambda", "Endpoint": "f"}),
+        ("sns", "subscribe", {"TopicArn": "arn:aws:sns:us-east-1:1:t", "Protocol": "https", "Endpoint": "https://x"}),
+        ("batch", "list_jobs", {"jobQueue": "q"}),
     ],
 )
 def test_what_moto_would_only_pretend_is_refused_by_name(

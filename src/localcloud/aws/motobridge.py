@@ -107,11 +107,6 @@ def host_of(service: str, region: str) -> str:
     return _GLOBAL_HOSTS.get(service) or f"{_HOST_NAMES.get(service, service)}.{region}.amazonaws.com"
 
 
-def knows(service: str) -> bool:
-    """Whether moto has the service at all."""
-    return bool(_handlers(service))
-
-
 def moto_request(request: Request, *, service: str, account: str, region: str) -> MotoRequest:
     """The request as moto wants it; parsers and routers of moto take it too."""
     dropped = {"host", "content-length", "transfer-encoding", ACCOUNT_HEADER.lower(), "expect"}

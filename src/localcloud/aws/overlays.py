@@ -9,7 +9,7 @@ uses `motobridge.pass_on`.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from localcloud.aws import identity
+from localcloud.aws import identity, notifications
 from localcloud.aws.apigateway import operations as apigateway
 from localcloud.aws.call import Operation
 from localcloud.aws.cloudformation import operations as cloudformation
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 OWNERS = (
     identity.operations,
+    notifications.operations,
     iam.operations,
     ssm.operations,
     functions.operations,

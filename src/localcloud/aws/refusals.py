@@ -1,4 +1,4 @@
-"""Operations of moto that answer wrongly and that nothing here fills: refused by name, so that nobody trusts them."""
+"""What of moto answers wrongly, or was never looked at, and nothing here fills: refused by name."""
 
 from collections.abc import Mapping
 
@@ -24,7 +24,23 @@ REFUSED: Mapping[tuple[str, str], str] = {
     ("sts", "AssumeRoleWithSAML"): "the local cloud knows no identity provider",
     ("sts", "AssumeRoleWithWebIdentity"): "the local cloud knows no identity provider",
     ("sts", "GetFederationToken"): "the local cloud knows no federated users",
+    ("sts", "GetSessionToken"): "moto's keys open nothing here",
+    ("ec2", "RunInstances"): "moto's servers never boot; the local cloud's machines do",
+    ("lambda", "CreateEventSourceMapping"): "nobody reads the source",
+    ("lambda", "UpdateEventSourceMapping"): "nobody reads the source",
+    ("lambda", "CreateFunctionUrlConfig"): "nobody answers at the URL",
+    ("logs", "PutMetricFilter"): "moto's never count anything",
+    ("logs", "PutSubscriptionFilter"): "nobody delivers the lines",
+    ("ssm", "RegisterTaskWithMaintenanceWindow"): "no task ever runs",
+    ("s3", "PutBucketNotificationConfiguration"): "nobody is notified",
 }
+# What of moto was looked at; of all its other services much is only pretended, or asks for Docker or the internet.
+SERVICES = frozenset(
+    """
+    apigateway cloudformation cloudwatch dynamodb ec2 events iam kms lambda logs resourcegroupstaggingapi s3
+    secretsmanager sns sqs ssm sts
+    """.split()  # noqa: SIM905 - as below
+)
 
 
 # moto's S3 takes an unknown sub-resource for a listing or an object, so only what it really has is let through.
@@ -37,9 +53,9 @@ _S3_OPERATIONS = frozenset(
     GetBucketNotificationConfiguration GetBucketOwnershipControls GetBucketPolicy GetBucketTagging GetBucketVersioning
     GetObject GetObjectAcl GetObjectAttributes GetObjectTagging GetPublicAccessBlock HeadBucket HeadObject ListBuckets
     ListMultipartUploads ListObjects ListObjectsV2 ListObjectVersions ListParts PutBucketAcl PutBucketCors
-    PutBucketEncryption PutBucketLifecycleConfiguration PutBucketLogging PutBucketNotificationConfiguration
-    PutBucketOwnershipControls PutBucketPolicy PutBucketTagging PutBucketVersioning PutObject PutObjectAcl
-    PutObjectTagging PutPublicAccessBlock UploadPart UploadPartCopy
+    PutBucketEncryption PutBucketLifecycleConfiguration PutBucketLogging PutBucketOwnershipControls PutBucketPolicy
+    PutBucketTagging PutBucketVersioning PutObject PutObjectAcl PutObjectTagging PutPublicAccessBlock UploadPart
+    UploadPartCopy
     """.split()  # noqa: SIM905 - fifty quoted names read worse
 )
 
@@ -51,5 +67,5 @@ def require_moto(service: str, operation: str) -> None:
         raise ServiceError(
             motobridge.NOT_IMPLEMENTED, f"the local cloud does not implement {service}:{operation}: {why}", status=501
         )
-    if not motobridge.knows(service) or (service == "s3" and operation not in _S3_OPERATIONS):
+    if service not in SERVICES or (service == "s3" and operation not in _S3_OPERATIONS):
         raise motobridge.not_implemented(service, operation)

@@ -114,19 +114,6 @@ def log_group(clients: Clients, name: str, asked: Read) -> Read:
     }
 
 
-def metric_filter(clients: Clients, name: str, asked: Read) -> Read:
-    (kept,) = clients("logs").describe_metric_filters(filterNamePrefix=name)["metricFilters"]
-    transformations = [
-        {key[0].upper() + key[1:]: value for key, value in one.items()} for one in kept["metricTransformations"]
-    ]
-    return {
-        "FilterName": kept["filterName"],
-        "FilterPattern": kept["filterPattern"],
-        "LogGroupName": kept["logGroupName"],
-        "MetricTransformations": transformations,
-    }
-
-
 def role(clients: Clients, name: str, asked: Read) -> Read:
     client = clients("iam")
     kept = client.get_role(RoleName=name)["Role"]
@@ -473,7 +460,6 @@ READERS: Mapping[str, Callable[[Clients, str, Read], Read]] = {
     "AWS::Lambda::LayerVersion": layer,
     "AWS::Lambda::Permission": permission,
     "AWS::Logs::LogGroup": log_group,
-    "AWS::Logs::MetricFilter": metric_filter,
     "AWS::S3::Bucket": bucket,
     "AWS::S3::BucketPolicy": bucket_policy,
     "AWS::SNS::Subscription": subscription,

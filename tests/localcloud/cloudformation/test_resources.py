@@ -88,7 +88,6 @@ CHANGES = [
     ("AttributeName: expires, Enabled: true", "AttributeName: expires, Enabled: false"),
     ("DeletionProtectionEnabled: \"false\"", "DeletionProtectionEnabled: false"),
     ("RetentionInDays: 30", "RetentionInDays: 14"),
-    ("FilterPattern: ERROR", "FilterPattern: FATAL"),
     ('Action: "logs:*"', 'Action: "logs:Put*"'),
     ('Action: "s3:*", Resource: "*"', 'Action: "s3:Get*", Resource: "*"'),
     ("MaxSessionDuration: 7200", "MaxSessionDuration: 3600"),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from localcloud.aws.cloudformation.model import Made
-from localcloud.aws.cloudformation.shapes import INTEGER, NUMBER, TAGS, TEXT, ListOf, Struct
+from localcloud.aws.cloudformation.shapes import INTEGER, TAGS, TEXT, Struct
 from localcloud.aws.cloudformation.tags import retag, tags_of
 from localcloud.aws.cloudformation.types import Failed, Place, ResourceType
 
@@ -63,60 +63,4 @@ class LogGroup(ResourceType):
             return
 
 
-class MetricFilter(ResourceType):
-    """A filter that turns log lines into a metric."""
-
-    name = "AWS::Logs::MetricFilter"
-    properties = Struct(
-        {
-            "FilterName": TEXT,
-            "FilterPattern": TEXT,
-            "LogGroupName": TEXT,
-            "MetricTransformations": ListOf(
-                Struct(
-                    {
-                        "MetricName": TEXT,
-                        "MetricNamespace": TEXT,
-                        "MetricValue": TEXT,
-                        "DefaultValue": NUMBER,
-                        "Unit": TEXT,
-                    },
-                    required=("MetricName", "MetricNamespace", "MetricValue"),
-                )
-            ),
-        },
-        required=("FilterPattern", "LogGroupName", "MetricTransformations"),
-    )
-    replaced_by = frozenset({"FilterName", "LogGroupName"})
-
-    def create(self, place: Place, properties: Properties) -> Made:
-        name = properties.get("FilterName") or place.name(limit=512)
-        self._put(place, name, properties)
-        return Made(id=name)
-
-    def update(self, place: Place, made: Made, old: Properties, new: Properties) -> Made:
-        # moto keeps a changed filter beside the old one of the same name.
-        self.delete(place, made, old)
-        self._put(place, made.id, new)
-        return made
-
-    def delete(self, place: Place, made: Made, properties: Properties) -> None:
-        client = place.client("logs")
-        try:
-            client.delete_metric_filter(logGroupName=properties["LogGroupName"], filterName=made.id)
-        except client.exceptions.ResourceNotFoundException:
-            return
-
-    def _put(self, place: Place, name: str, properties: Properties) -> None:
-        place.client("logs").put_metric_filter(
-            logGroupName=properties["LogGroupName"],
-            filterName=name,
-            filterPattern=properties["FilterPattern"],
-            metricTransformations=[
-                {key[0].lower() + key[1:]: value for key, value in one.items()}
-                for one in properties["MetricTransformations"]
-            ],
-        )
-
-
-TYPES: tuple[ResourceType, ...] = (LogGroup(), MetricFilter())
+TYPES: tuple[ResourceType, ...] = (LogGroup(),)
