@@ -5,6 +5,7 @@ The life of an activation: standby → current → draining → deleted. One led
 
 import hashlib
 import json
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -232,13 +233,21 @@ class Described:
 
 
 def key_hash(key: str) -> str:
-    """How a request key is kept: it opens a grant, so the ledger does not hold it."""
-    return hashlib.sha256(key.encode()).hexdigest()
+    """How a request key is kept: it opens a grant, so the ledger does not hold it.
+
+    160 bits, since it lies in the Description of single-use activations too, beside names of any length.
+    """
+    return hashlib.sha256(key.encode()).hexdigest()[:40]
 
 
 def single_use_lease(hashed_key: str, nonce: str) -> str:
     """The lease id of a single-use claim: it names the key's grant, so that the keeper finds it from the activation."""
     return f"{hashed_key}.{nonce}"
+
+
+def new_single_use_lease(hashed_key: str) -> str:
+    """A lease id for another try at a key's single-use activation."""
+    return single_use_lease(hashed_key, uuid.uuid4().hex[:8])
 
 
 def grant_of_lease(lease_id: str) -> str:

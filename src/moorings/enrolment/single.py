@@ -1,14 +1,13 @@
 """Vending from a single-use pool: one activation per key, made on demand. Its rate is that of CreateActivation."""
 
 import random
-import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from moorings.clock import Clock
 from moorings.enrolment import policy
 from moorings.enrolment.making import Maker
-from moorings.enrolment.model import LEASE, Claim, Grant, Pool, Vended, key_hash, single_use_lease
+from moorings.enrolment.model import LEASE, Claim, Grant, Pool, Vended, key_hash, new_single_use_lease
 from moorings.enrolment.ports import Codes, Ledger
 from moorings.errors import Busy, MooringsError, RateLimited
 
@@ -74,7 +73,7 @@ class SingleUse:
     def _make(self, pool: Pool, key: str, old: Grant | None, now: datetime, counted_at: datetime) -> Vended | None:
         """Claim and make; None: somebody else is at it for the same key, or the service throttles."""
         hashed = key_hash(key)
-        lease_id = single_use_lease(hashed, uuid.uuid4().hex[:16])
+        lease_id = new_single_use_lease(hashed)
         claim = Claim(pool=pool.name, key_hash=hashed, lease_id=lease_id, lease_until=now + LEASE)
         forget_at = now + pool.life + policy.HOUR
         if not self.ledger.claim(claim, replacing=old, now=now, forget_at=forget_at):
