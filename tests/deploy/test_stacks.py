@@ -96,6 +96,20 @@ def test_a_failed_creation_names_the_resource_and_the_next_one_starts_afresh(acc
     assert mine.deploy(Name=f"{mine.name}-free").status == "CREATE_COMPLETE"
 
 
+def test_a_look_at_a_plan_deletes_no_stack_that_failed(account: Account, mine: Mine) -> None:
+    """Its events tell why it failed, and somebody may still want to read them."""
+    account.aws.client("logs").create_log_group(logGroupName=f"{mine.name}-taken")
+    with pytest.raises(CloudFault):
+        mine.deploy(Name=f"{mine.name}-taken")
+
+    with pytest.raises(Conflict, match="ROLLBACK_COMPLETE"):
+        mine.stacks.plan(mine.spec(), make_way=False)
+
+    failed = mine.stacks.find(mine.name)
+    assert failed
+    assert failed.status == "ROLLBACK_COMPLETE"
+
+
 def test_a_failed_update_is_rolled_back_and_explained(account: Account, mine: Mine) -> None:
     mine.deploy(Name=f"{mine.name}-a")
     account.aws.client("logs").create_log_group(logGroupName=f"{mine.name}-taken")

@@ -176,7 +176,7 @@ def preview(
     planned = []
     for spec in specs:
         on_progress(Step(f"planning stack {spec.name}"))
-        planned.append(stacks.plan(spec, on_event=on_progress))
+        planned.append(stacks.plan(spec, on_event=on_progress, make_way=False))
         if planned[-1].changes:
             stacks.drop(planned[-1])
     return tuple(planned)

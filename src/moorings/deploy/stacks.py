@@ -109,16 +109,16 @@ class Stacks:
         """Make the stack as wanted, and return it once it stands. See `plan` and `execute` for what is raised."""
         return self.execute(self.plan(spec, on_event=on_event), on_event=on_event)
 
-    def plan(self, spec: StackSpec, *, on_event: OnEvent = silent) -> ChangeSet:
+    def plan(self, spec: StackSpec, *, on_event: OnEvent = silent, make_way: bool = True) -> ChangeSet:
         """What CloudFormation would do; nothing is changed yet.
 
         Parameters that are not given keep their value. A stack whose first creation was rolled back holds nothing and
-        cannot be updated, so it is deleted first. Busy if it is being changed, Conflict if a person has to mend it,
-        Misconfigured if the template or a parameter is refused.
+        cannot be updated, so it is deleted first; Conflict instead if `make_way` is False. Busy if it is being changed,
+        Conflict if a person has to mend it, Misconfigured if the template or a parameter is refused.
         """
         if len(spec.template.encode()) > LARGEST_TEMPLATE:
             raise Misconfigured(f"the template of {spec.name} exceeds {LARGEST_TEMPLATE:,} bytes", remedy="shorten it")
-        creates = self._make_way(spec.name, on_event)
+        creates = self._make_way(spec.name, on_event, delete=make_way)
         created = self._create_change_set(spec, creates=creates)
         described = self._settled_change_set(created["Id"])
         if described["Status"] == "FAILED":
@@ -183,13 +183,18 @@ class Stacks:
                 raise
         return found[0] if found else None
 
-    def _make_way(self, name: str, on_event: OnEvent) -> bool:
+    def _make_way(self, name: str, on_event: OnEvent, *, delete: bool) -> bool:
         """Whether the stack has still to be created."""
         described = self._describe(name)
         status = described["StackStatus"] if described else "DELETE_COMPLETE"
         if status in {"DELETE_COMPLETE", "REVIEW_IN_PROGRESS"}:
             return True
         if status in {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED"}:
+            if not delete:
+                raise Conflict(
+                    f"stack {name} is {status}: its creation failed, and nothing can be planned while it is there",
+                    remedy="deploy without --dry-run, which deletes it first, or delete it",
+                )
             self.delete(name, on_event=on_event)
             return True
         if status.endswith("_IN_PROGRESS"):
