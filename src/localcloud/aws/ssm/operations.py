@@ -9,6 +9,7 @@ from localcloud.aws.agent.registration import RegistrationCalls
 from localcloud.aws.call import Operation
 from localcloud.aws.ssm.activation_calls import ActivationCalls
 from localcloud.aws.ssm.node_calls import NodeCalls
+from localcloud.aws.ssm.parameter_calls import ParameterCalls
 from localcloud.aws.ssm.setting_calls import SettingCalls
 from localcloud.aws.ssm.tags import TagCalls
 
@@ -29,6 +30,7 @@ def _public(world: "World") -> dict[tuple[str, str], Operation]:
         ("ssm", "DeleteActivation"): activations.delete,
         ("ssm", "DescribeInstanceInformation"): nodes.describe,
         ("ssm", "DeregisterManagedInstance"): nodes.deregister,
+        ("ssm", "PutParameter"): ParameterCalls(world).put,
         ("ssm", "GetServiceSetting"): settings.get,
         ("ssm", "UpdateServiceSetting"): settings.update,
         ("ssm", "ResetServiceSetting"): settings.reset,
