@@ -181,6 +181,20 @@ def test_a_woken_keeper_minds_its_pool_alone(bench: Bench) -> None:
     assert bench.ledger.state("default").standby
 
 
+def test_a_keeper_woken_late_makes_nothing_while_a_standby_lies_ready(rig: Rig) -> None:
+    """The current activation may be used up to the last slot: whoever asks next swaps, and wakes the keeper anew."""
+    environment = rig.environment()
+    rig.vend(environment)
+    rig.prepare()
+    rig.vend(environment)
+    before = rig.state()
+
+    rig.prepare()
+
+    assert rig.state() == before
+    assert len(rig.live_activations()) == 2
+
+
 def test_a_code_without_its_activation_is_deleted_once_nobody_can_be_at_it(bench: Bench) -> None:
     bench.codes.put("orphan", "code")
     bench.keeper().run()

@@ -63,7 +63,11 @@ class Upkeep:
     def prepare(self, pool_name: str) -> None:
         """Have the next activation of one pool ready. An unknown pool is nobody's business any more."""
         run = _Run(now=self.clock.now(), configuration=self.configurations.reload())
-        self._prepare(run, pool_name)
+        state, pool = self._state(run, pool_name), run.configuration.pools.get(pool_name)
+        # A good standby is all that is asked for: who finds the current one used up swaps it in. Doing so here, with a
+        # wake that comes late, would make one activation more than the servers of a boot storm need.
+        if pool is not None and not policy.grantable(state.standby, pool, run.now):
+            self._rotate(run, pool, state)
 
     def _prepare(self, run: _Run, pool_name: str) -> None:
         state = self._state(run, pool_name)
