@@ -21,7 +21,7 @@ from typing import Any, Literal
 sys.path.insert(0, str(File(__file__).resolve().parents[1]))
 
 from bench.stand.deployment import Stand, standing
-from bench.stand.mortal import Died, MortalRig, account_of, parameters, settle_in, sweep
+from bench.stand.mortal import Died, MortalRig, new_account, parameters, settle_in, sweep
 from tests.enrolment.crash_paths import (
     PATHS,
     Path,
@@ -74,7 +74,7 @@ def _point(report: Report, name: str) -> Iterator[None]:
         yield
     except Exception as error:  # a point that fails must not hide the others
         text = str(error).splitlines() or [""]
-        report.failures.append(f"{name}: {type(error).__name__}: {text[0]}")
+        report.failures.append(f"{name}: {type(error).__name__}: {text[0][:400]}")
 
 
 def _arranged(stand: Stand, path: Path, *, act: Callable[[MortalRig], None]) -> int:
@@ -116,8 +116,9 @@ def run(paths: Sequence[Path], *, jobs: int, both: bool, done: Callable[[Report]
     reports: list[Report] = []
     lock = threading.Lock()
 
-    def work(number: int) -> None:
-        with standing(parameters=parameters(number), account=account_of(number)) as stand:
+    def work() -> None:
+        account = new_account()
+        with standing(parameters=parameters(account), account=account) as stand:
             settle_in(stand)
             while True:
                 try:
@@ -129,7 +130,7 @@ def run(paths: Sequence[Path], *, jobs: int, both: bool, done: Callable[[Report]
                     reports.append(report)
                     done(report)
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(min(jobs, len(paths)))]
+    threads = [threading.Thread(target=work) for _ in range(min(jobs, len(paths)))]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -4,6 +4,7 @@ Time does not pass for a process, so what the paths let pass is taken from every
 hold: an hour later is an hour older.
 """
 
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -21,6 +22,7 @@ from moorings.settings import enrolment_settings
 
 _TIMES = frozenset({"expires_at", "until", "lease_until", "granted_at", "expires"})
 EVENTS_LIMIT = timedelta(seconds=60)
+_accounts = itertools.count(1)
 
 
 class AgingClock:
@@ -120,14 +122,14 @@ class MortalRig(Rig):
         return found
 
 
-def account_of(number: int) -> str:
-    """An account number that is known before there is a cloud."""
-    return f"{number + 1:012d}"
+def new_account() -> str:
+    """An account number that is known before there is a cloud, and never used again: rigs remember clients by it."""
+    return f"{next(_accounts):012d}"
 
 
-def parameters(number: int) -> dict[str, str]:
-    """What the stack of such an account must be deployed with: its functions may pass the paths' node role."""
-    return {"NodeRoleArns": f"arn:aws:iam::{account_of(number)}:role/{NODE_ROLE}"}
+def parameters(account: str) -> dict[str, str]:
+    """What the stack of an account must be deployed with, so that its functions may do all that the paths ask."""
+    return {"NodeRoleArns": f"arn:aws:iam::{account}:role/{NODE_ROLE}", "AllowDeregistration": "yes"}
 
 
 def settle_in(stand: Stand) -> None:
