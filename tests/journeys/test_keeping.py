@@ -118,10 +118,7 @@ def test_every_alarm_and_every_curve_of_the_dashboard_is_on_a_metric_that_is_rea
 def _let_all_of_it_happen(site: Site) -> None:
     cloud, mark = site.cloud, site.deployed.outputs["StackMark"]
     assert site.draw(pool="no-such-pool").status == 403
-    with ThreadPoolExecutor(4) as pool:  # one slot each: some wait for an activation to be made
-        cloud.faults.latency("ssm", "CreateActivation", 0.3)
-        assert {answer.status for answer in pool.map(lambda _: site.draw(pool="storm"), range(4))} == {200}
-    cloud.faults.clear()
+    _somebody_waits(site)
     cloud.client("ssm").create_activation(
         IamRole=site.deployed.node_role, Description=f"moorings stack={mark} pool=default lease={uuid.uuid4()}"
     )
@@ -137,6 +134,25 @@ def _let_all_of_it_happen(site: Site) -> None:
     assert site.draw().status == 503
     for function in (site.api_function, site.keeper_function):
         cloud.client("lambda").delete_function_concurrency(FunctionName=function)
+
+
+def _somebody_waits(site: Site) -> None:
+    """Nothing is ready (one slot each), and the service lets nobody make anything until somebody has seen that."""
+    site.cloud.faults.quota("ssm", "CreateActivation", per_second=0.001, burst=0)
+    position = len(site.cloud.world.calls)
+    with ThreadPoolExecutor(3) as pool:
+        answers = pool.map(lambda _: site.draw(pool="storm"), range(3))
+        eventually(lambda: _turned_away(site, since=position))
+        site.cloud.faults.clear()
+        assert {answer.status for answer in answers} == {200}
+
+
+def _turned_away(site: Site, *, since: int) -> bool:
+    """Whether the API's function has been told that it is creating too much."""
+    return any(
+        record.operation == "CreateActivation" and record.error and record.principal.arn.endswith(site.api_function)
+        for record in site.cloud.world.calls.since(since)
+    )
 
 
 def _dimensions(given: Any) -> frozenset[tuple[str, str]]:
