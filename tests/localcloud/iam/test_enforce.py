@@ -383,3 +383,16 @@ def test_a_node_may_not_deregister_itself(account: Any) -> None:
 
 def test_what_a_node_signs_with_its_own_key_asks_no_role(account: Any) -> None:
     assert account.ask("ssm", "RequestManagedInstanceRoleToken", {}, role="", kind=Kind.NODE) == ()
+
+
+@pytest.mark.parametrize("name", ["/code", "code"])
+def test_a_secret_outside_every_path_needs_its_key_too(account: Any, allow: Allow, name: str) -> None:
+    """`/code` and `code` are one parameter, by whichever name it was stored."""
+    account.client("ssm").put_parameter(Name=name, Value="x", Type="SecureString")
+    account.role("f", allow("ssm:GetParameter"))
+    key = account.client("kms").create_key()["KeyMetadata"]["Arn"]
+    account.client("ssm").put_parameter(Name=name, Value="x", Type="SecureString", KeyId=key, Overwrite=True)
+
+    for asked in ("/code", "code"):
+        with pytest.raises(ServiceError, match="kms:Decrypt"):
+            account.ask("ssm", "GetParameter", {"Name": asked, "WithDecryption": True})

@@ -27,14 +27,15 @@ def test_what_the_service_does_not_store_is_refused(ssm: Any, changed: dict[str,
     assert refused.value.response["Error"]["Code"] == code
 
 
-def test_a_parameter_keeps_its_type(ssm: Any) -> None:
+@pytest.mark.parametrize("name", ["/codes/one", "/one", "one"])
+def test_a_parameter_keeps_its_type(ssm: Any, name: str) -> None:
     """CloudFormation cannot make a SecureString, and a String never becomes one."""
-    ssm.put_parameter(Name="/codes/one", Value="blank", Type="String")
+    ssm.put_parameter(Name=name, Value="blank", Type="String")
 
     with pytest.raises(ssm.exceptions.HierarchyTypeMismatchException):
-        ssm.put_parameter(Name="/codes/one", Value="secret", Type="SecureString", Overwrite=True)
+        ssm.put_parameter(Name=name, Value="secret", Type="SecureString", Overwrite=True)
 
-    assert ssm.get_parameter(Name="/codes/one")["Parameter"]["Value"] == "blank"
+    assert ssm.get_parameter(Name=name)["Parameter"]["Value"] == "blank"
 
 
 def test_a_secret_is_kept_under_a_key_of_the_account(ssm: Any, client: Callable[..., Any]) -> None:

@@ -66,7 +66,7 @@ class WorldDirectory:
         found = []
         for name in names:
             # Indexing moto's dictionary would create the entry that it does not find.
-            versions = backend._parameters.get(name, ())
+            versions = backend._parameters.get(stored_name(name), ())
             if versions:
                 found.append(_stored(versions[-1], backend._resource_tags))
         return found
@@ -77,6 +77,11 @@ class WorldDirectory:
         if plain.startswith("alias/"):
             return backend.keys.get(backend.get_key_id_from_alias(plain))
         return backend.keys.get(backend.get_key_id(plain))
+
+
+def stored_name(name: str) -> str:
+    """The name under which moto keeps a parameter: `/one` and `one` are the same."""
+    return name.removeprefix("/") if name.count("/") == 1 else name
 
 
 def _stored(parameter: Any, tags: Any) -> StoredParameter:

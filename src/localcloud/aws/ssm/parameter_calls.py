@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.aws import motobridge
 from localcloud.aws.call import Call
-from localcloud.aws.iam.directory import WorldDirectory
+from localcloud.aws.iam.directory import WorldDirectory, stored_name
 from localcloud.errors import ServiceError
 from localcloud.wire import Response
 
@@ -42,7 +42,7 @@ class ParameterCalls:
             return motobridge.pass_on(self._world, call)
 
     def _check_type(self, call: Call) -> None:
-        versions = self._world.backend("ssm", call.region)._parameters.get(call.params["Name"])
+        versions = self._world.backend("ssm", call.region)._parameters.get(stored_name(call.params["Name"]))
         wanted = call.params.get("Type")
         if versions and wanted and call.params.get("Overwrite") and versions[-1].parameter_type != wanted:
             raise ServiceError(
