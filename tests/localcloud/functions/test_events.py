@@ -109,3 +109,16 @@ def test_the_last_event_configuration_counts(workshop):
     config = workshop.api.get_function_event_invoke_config(FunctionName="twice")
 
     assert (config["MaximumRetryAttempts"], config["MaximumEventAgeInSeconds"]) == (1, 90)
+
+
+def test_an_event_that_lambda_refuses_later_is_dropped_with_the_reason(workshop, tmp_path):
+    with workshop.apart(scale=0.001) as other:
+        other.deploy("vanishing", "def handler(event, context):\n    raise RuntimeError\n")
+        policy = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [policy]})
+        other.cloud.client("iam").update_assume_role_policy(RoleName="vanishing-role", PolicyDocument=document)
+        other.invoke("vanishing", kind="Event")
+
+        assert other.functions.wait_for_events(timedelta(seconds=20))
+        (dead,) = other.functions.dead
+        assert (dead.attempts, dead.reason) == (1, "AccessDeniedException")

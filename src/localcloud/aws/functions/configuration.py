@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from localcloud.aws.call import Call, Operation
 from localcloud.aws.functions.model import RUNTIME, UNTRUSTED
-from localcloud.aws.functions.passing import by_moto
 from localcloud.aws.functions.service import Functions
 from localcloud.aws.iam.trust import LAMBDA, may_assume
+from localcloud.aws.motobridge import pass_on
 from localcloud.errors import ServiceError, Unsupported
 from localcloud.wire import Headers, Response
 
@@ -76,16 +76,16 @@ def operations(world: "World") -> Mapping[tuple[str, str], Operation]:
         return completed(call)
 
     def completed(call: Call) -> Response:
-        answer = by_moto(world, call)
+        answer = pass_on(world, call)
         if answer.status < 300 and not call.params.get("DryRun"):
             _keep(world, call.params)
         return _amended(world, answer)
 
     def shown(call: Call) -> Response:
-        return _amended(world, by_moto(world, call))
+        return _amended(world, pass_on(world, call))
 
     def delete(call: Call) -> Response:
-        answer = by_moto(world, call)
+        answer = pass_on(world, call)
         world.part(Functions).retire(_name_in(call.params["FunctionName"]))
         return answer
 
@@ -189,7 +189,7 @@ def _put_concurrency(world: "World") -> Operation:
                 f"below its minimum value of [{UNRESERVED_MINIMUM}]."
             )
             raise ServiceError("InvalidParameterValueException", message, fields={"Type": "User"})
-        return by_moto(world, call)
+        return pass_on(world, call)
 
     return put
 
@@ -204,7 +204,7 @@ def _put_event_rules(world: "World", *, replace: bool) -> Callable[[Call], Respo
         with world.moto_lock:
             function = world.backend("lambda").get_function(call.params["FunctionName"])
             before = dict(function.event_invoke_config[-1].config) if function.event_invoke_config else {}
-            answer = by_moto(world, call)
+            answer = pass_on(world, call)
             # moto keeps every configuration that was ever put, and shows the first.
             del function.event_invoke_config[:-1]
             if not replace:

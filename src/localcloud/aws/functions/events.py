@@ -80,9 +80,7 @@ class Events:
         try:
             self._until_done(event, rules)
         except LocalCloudError as error:
-            # Nobody waits for this answer, so the log is where it can be told.
-            log.error("event %s of function %s: %s", event.request_id, event.function_name, error)
-            self._give_up(event, attempts=1, reason=error.code if isinstance(error, ServiceError) else "Unsupported")
+            self._give_up(event, attempts=1, reason="Unsupported", why=error)
         finally:
             with self._changed:
                 self._running -= 1
@@ -99,7 +97,8 @@ class Events:
                     return
             except ServiceError as error:
                 if error.code != "TooManyRequestsException":
-                    raise
+                    self._give_up(event, attempts=attempts, reason=error.code, why=error)
+                    return
                 wait, throttle_wait = throttle_wait, min(throttle_wait * 2, _THROTTLED_MOST)
             else:
                 if errors == rules.retries:
@@ -113,8 +112,9 @@ class Events:
                 return
             self._world.clock.wait(self._stop, pause)
 
-    def _give_up(self, event: Event, *, attempts: int, reason: str) -> None:
-        log.warning("event %s of function %s dropped: %s", event.request_id, event.function_name, reason)
+    def _give_up(self, event: Event, *, attempts: int, reason: str, why: LocalCloudError | None = None) -> None:
+        # Nobody waits for this answer, so the log is where it can be told.
+        log.warning("event %s of function %s dropped: %s", event.request_id, event.function_name, why or reason)
         dead = DeadEvent(
             function_name=event.function_name,
             payload=event.payload,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NoReturn
 from localcloud.aws.call import Call, Operation
 from localcloud.aws.functions import configuration
 from localcloud.aws.functions.model import Invocation
-from localcloud.aws.functions.passing import by_moto
 from localcloud.aws.functions.service import Functions
+from localcloud.aws.motobridge import pass_on
 from localcloud.aws.schedules import Schedules, validate_expression, validate_target
 from localcloud.errors import ServiceError
 from localcloud.wire import Headers, Response
@@ -49,7 +49,7 @@ def _schedules(world: "World") -> Mapping[tuple[str, str], Operation]:
     def put_rule(call: Call) -> Response:
         if call.params.get("ScheduleExpression"):
             validate_expression(call.params["ScheduleExpression"])
-        answer = by_moto(world, call)
+        answer = pass_on(world, call)
         world.part(Schedules).notice()
         return answer
 
@@ -57,7 +57,7 @@ def _schedules(world: "World") -> Mapping[tuple[str, str], Operation]:
         if _is_scheduled(world, call):
             for target in call.params["Targets"]:
                 validate_target(target)
-        return by_moto(world, call)
+        return pass_on(world, call)
 
     return {("events", "PutRule"): put_rule, ("events", "PutTargets"): put_targets}
 
