@@ -145,7 +145,8 @@ class Site:
 
         def heard() -> Mapping[str, Any]:
             node = self.node(machine)
-            return node if node and node["PingStatus"] == "Online" else {}
+            # The first heartbeat says only that the agent is there; the second one who it is.
+            return node if node and node["PingStatus"] == "Online" and "ComputerName" in node else {}
 
         found: Mapping[str, Any] = eventually(heard)
         return found
