@@ -177,6 +177,25 @@ def test_an_interrupted_deletion_is_explained_by_what_could_not_go(clock: Waitin
     assert "DeletionProtection=no" in failed.value.remedy
 
 
+@pytest.mark.parametrize("before", ["UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"])
+def test_the_status_from_before_the_update_is_not_taken_for_its_end(before: str, clock: WaitingClock) -> None:
+    """CloudFormation answers ExecuteChangeSet before the stack's status changes."""
+    late = _Updating([before, before, before, before, "UPDATE_IN_PROGRESS", "UPDATE_ROLLBACK_COMPLETE"])
+
+    with pytest.raises(CloudFault, match="Log"):
+        Stacks(late, clock=clock).deploy(StackSpec(name="one", template=TEMPLATE))
+
+    assert not late.left, "every status was waited for"
+
+
+def test_a_deletion_is_not_over_because_the_stack_still_stands(clock: WaitingClock) -> None:
+    late = _Scripted(["CREATE_COMPLETE", "CREATE_COMPLETE", "CREATE_COMPLETE", "DELETE_IN_PROGRESS", "DELETE_COMPLETE"])
+
+    assert Stacks(late, clock=clock).delete("one") is True
+
+    assert late.left == ["DELETE_COMPLETE"]
+
+
 class _Scripted:
     """A CloudFormation whose stack goes through the given statuses, one at each look, and stays at the last."""
 
@@ -184,6 +203,11 @@ class _Scripted:
         self._statuses = list(statuses)
         self._events = events or []
         self._deleting = False
+
+    @property
+    def left(self) -> list[str]:
+        """The statuses that nobody has looked at, and the last one, which stays."""
+        return self._statuses
 
     def client(self, _service: str) -> "_Scripted":
         return self
@@ -217,3 +241,29 @@ class _Scripted:
                 ]
             }
         ]  # fmt: skip
+
+
+class _Updating(_Scripted):
+    """A scripted CloudFormation that takes one update, whose events begin when its status does."""
+
+    def __init__(self, statuses: list[str]) -> None:
+        super().__init__(statuses, events=[("Log", "UPDATE_FAILED", "it already exists")])
+
+    @property
+    def left(self) -> list[str]:
+        return self._statuses[1:]
+
+    def create_change_set(self, **_request: Any) -> dict[str, str]:
+        return {"Id": "arn:plan", "StackId": "arn:one"}
+
+    def describe_change_set(self, **_request: Any) -> dict[str, Any]:
+        change = {"Action": "Modify", "LogicalResourceId": "Log", "ResourceType": "AWS::Logs::LogGroup"}
+        return {"Status": "CREATE_COMPLETE", "Changes": [{"ResourceChange": change}]}
+
+    def execute_change_set(self, **_request: Any) -> None:
+        """Answered at once; nothing has begun."""
+
+    def describe_stacks(self, StackName: str) -> dict[str, Any]:
+        found = super().describe_stacks(StackName)
+        self._deleting = found["Stacks"][0]["StackStatus"] == "UPDATE_IN_PROGRESS" or len(self._statuses) == 1
+        return found

@@ -264,16 +264,21 @@ class Stacks:
                 self._client.delete_stack(StackName=stack_id)
 
     def _watch(self, stack_id: str, name: str, *, seen: set[str], on_event: OnEvent) -> None:
-        """Tell new events until the stack has settled; raises CloudFault if that is not where it should be."""
+        """Tell new events until the stack has settled; raises CloudFault if that is not where it should be.
+
+        A status may still be that of the time before: until an event has shown that the work is under way, only a stack
+        that is gone counts as settled.
+        """
         happened: list[StackEvent] = []
         for _ in self._pauses(f"stack {name}"):
+            begun = bool(happened)
             # Status before events: whatever led to a settled status is then among the events.
             described = self._describe(stack_id)
             status = described["StackStatus"] if described else "DELETE_COMPLETE"
             for event in self._news(stack_id, seen):
                 happened.append(event)
                 on_event(event)
-            if status.endswith("_IN_PROGRESS"):
+            if status.endswith("_IN_PROGRESS") or not (begun or status == "DELETE_COMPLETE"):
                 continue
             if "ROLLBACK" in status or status.endswith("_FAILED"):
                 raise fault_of(name, status, happened)
