@@ -103,6 +103,7 @@ def stack(cloud: LocalCloud, clock: SteppedClock) -> Deployed:
         "KeeperFunctionName": rig.settings.keeper_function,
         "NodeRoleName": "nodes",
         "LedgerTable": rig.settings.table,
+        "KmsKeyArn": rig.settings.kms_key,
         "StackMark": rig.settings.stack,
         "CodePrefix": rig.settings.code_prefix,
     }

@@ -47,7 +47,7 @@ class FakeLedger:
 
     # -- slots -----------------------------------------------------------------------------------------------------
 
-    def take_slot(self, pool: Pool, *, version: int, now: datetime, new_hour: bool) -> Slot | PoolState:
+    def take_slot(self, pool: Pool, *, now: datetime, new_hour: bool) -> Slot | PoolState:
         state, hour = self.state(pool.name), hour_of(now)
         current = state.current
         if new_hour:

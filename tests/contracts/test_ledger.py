@@ -41,8 +41,8 @@ def _publish(world: World, pool: Pool, name: str = "a-1", **changes: object) -> 
 
 def _take(world: World, pool: Pool) -> Slot | PoolState:
     """As vending does: the hour's counter is opened when the first try finds it closed."""
-    first = world.ledger.take_slot(pool, version=4, now=world.now(), new_hour=False)
-    return first if isinstance(first, Slot) else world.ledger.take_slot(pool, version=4, now=world.now(), new_hour=True)
+    first = world.ledger.take_slot(pool, now=world.now(), new_hour=False)
+    return first if isinstance(first, Slot) else world.ledger.take_slot(pool, now=world.now(), new_hour=True)
 
 
 def _standby(world: World, pool: Pool, name: str = "a-2") -> None:
@@ -134,16 +134,16 @@ def test_the_hours_ceiling_holds(world: World) -> None:
 def test_a_new_hour_is_opened_once(world: World) -> None:
     pool = world.pool()
     _publish(world, pool)
-    assert isinstance(world.ledger.take_slot(pool, version=4, now=world.now(), new_hour=True), Slot)
+    assert isinstance(world.ledger.take_slot(pool, now=world.now(), new_hour=True), Slot)
 
-    assert isinstance(world.ledger.take_slot(pool, version=4, now=world.now(), new_hour=True), PoolState)
+    assert isinstance(world.ledger.take_slot(pool, now=world.now(), new_hour=True), PoolState)
 
 
 def test_an_hour_that_is_ahead_counts(world: World) -> None:
     """Clocks that differ: whoever is behind counts in the item's hour."""
     pool = world.pool(grants_per_hour=2)
     _publish(world, pool)
-    ahead = world.ledger.take_slot(pool, version=4, now=world.now() + HOUR, new_hour=True)
+    ahead = world.ledger.take_slot(pool, now=world.now() + HOUR, new_hour=True)
 
     assert isinstance(ahead, Slot)
     assert isinstance(_take(world, pool), Slot)

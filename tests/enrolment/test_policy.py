@@ -321,7 +321,7 @@ def test_a_grant_is_repeated_while_a_node_can_still_use_it(age: timedelta, left:
 
 @pytest.mark.parametrize(("left", "repeatable"), [(timedelta(minutes=11), True), (timedelta(minutes=10), False)])
 def test_a_single_use_grant_is_repeated_for_its_activations_life(left: timedelta, repeatable: bool) -> None:
-    pool = a_pool(mode=Mode.SINGLE_USE, claim_window=timedelta(minutes=30))
+    pool = a_pool(mode=Mode.SINGLE_USE, claim_window=timedelta(hours=1))
 
     assert policy.repeatable(_grant(timedelta(minutes=49), left=left), pool, NOW) is repeatable
 

@@ -1,14 +1,14 @@
-"""A rule may give its servers tags of their own: in single-use pools, where each server has an activation of its own."""
+"""A rule may give its servers tags of their own in single-use pools, where each has an activation of its own."""
 
 from datetime import timedelta
 
 import pytest
+from tests.enrolment.rig import configuration, new_rig
 
 from localcloud.clock import SteppedClock
 from localcloud.cloud import LocalCloud
 from moorings.enrolment.configuration import parse
 from moorings.errors import Misconfigured
-from tests.enrolment.rig import configuration, new_rig
 
 
 def _document(pools: list[str], tags: dict[str, str]) -> dict[str, object]:

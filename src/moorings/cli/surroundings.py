@@ -81,7 +81,8 @@ def open_enrolment(aws: Aws, name: str, *, talk: Talk) -> Enrolled:
 def _configurations(aws: Aws, stack: Stack) -> StoredConfigurations:
     """Until one is stored, the functions work with the stack's own default, which only they are told."""
     table, clock, client = stack.outputs["LedgerTable"], SystemClock(), aws.client("dynamodb")
-    stored = StoredConfigurations(client=client, table=table, default="", clock=clock)
+    code_key = stack.outputs["KmsKeyArn"]
+    stored = StoredConfigurations(client=client, table=table, default="", code_key=code_key, clock=clock)
     if stored.document()[1]:
         return stored
     with calling("lambda:GetFunctionConfiguration"):
@@ -89,7 +90,7 @@ def _configurations(aws: Aws, stack: Stack) -> StoredConfigurations:
             FunctionName=stack.outputs["ApiFunctionName"]
         )
     default = str(described.get("Environment", {}).get("Variables", {}).get(_DEFAULT_CONFIGURATION, ""))
-    return StoredConfigurations(client=client, table=table, default=default, clock=clock)
+    return StoredConfigurations(client=client, table=table, default=default, code_key=code_key, clock=clock)
 
 
 def _region_of_profile(profile: str) -> str:

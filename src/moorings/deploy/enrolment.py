@@ -325,8 +325,13 @@ def _parameters(plan: EnrolmentPlan, endpoint: str, aws: Aws) -> dict[str, str]:
 
 def _configure(plan: EnrolmentPlan, stack: Stack, aws: Aws, clock: Clock, on_progress: Progress) -> int:
     """Put the given document in force unless it is already; the version that is in force."""
+    outputs = stack.outputs
     stored = StoredConfigurations(
-        client=aws.client("dynamodb"), table=stack.outputs["LedgerTable"], default="", clock=clock
+        client=aws.client("dynamodb"),
+        table=outputs["LedgerTable"],
+        default="",
+        code_key=outputs["KmsKeyArn"],
+        clock=clock,
     )
     text, version = stored.document()
     if plan.configuration is None:

@@ -22,9 +22,10 @@ from moorings.enrolment.upkeep import Upkeep
 from moorings.nodes.aws import SsmFleet
 from moorings.settings import EnrolmentSettings
 
-# Each try ends well before a lease does, so that nobody publishes long after it is over.
-_TIMEOUTS: dict[str, Any] = {"connect_timeout": 1, "read_timeout": 3}
+# A lease lasts 5 s; CreateActivation, PutParameter and the publishing write must fit in: each try gives up early.
+_TIMEOUTS: dict[str, Any] = {"connect_timeout": 0.5, "read_timeout": 1.5}
 PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 3}, **_TIMEOUTS)
+BRISK = Config(retries={"mode": "standard", "total_max_attempts": 2}, **_TIMEOUTS)
 ONCE = Config(retries={"mode": "standard", "total_max_attempts": 1}, **_TIMEOUTS)
 
 
@@ -37,6 +38,7 @@ class Clients:
         self.dynamodb = make("dynamodb", region_name=region, config=PATIENT)
         self.ssm = make("ssm", region_name=region, config=PATIENT)
         self.dynamodb_once = cache(lambda: make("dynamodb", region_name=region, config=ONCE))
+        self.ssm_brisk = cache(lambda: make("ssm", region_name=region, config=BRISK))
         self.ssm_once = cache(lambda: make("ssm", region_name=region, config=ONCE))
         self.functions = cache(lambda: make("lambda", region_name=region, config=ONCE))  # a request waits for it
 
@@ -58,10 +60,16 @@ class Enrolment:
         clients = Clients(session, region=settings.region)
         ledger = DynamoLedger(client=clients.dynamodb, once=clients.dynamodb_once, table=settings.table)
         activations = SsmActivations(client=clients.ssm, once=clients.ssm_once, stack=settings.stack)
-        codes = SecureCodes(client=clients.ssm, prefix=settings.code_prefix, kms_key=settings.kms_key)
+        codes = SecureCodes(
+            client=clients.ssm, brisk=clients.ssm_brisk, prefix=settings.code_prefix, kms_key=settings.kms_key
+        )
         maker = Maker(ledger=ledger, activations=activations, codes=codes, journal=self.journal, clock=self.clock)
         self.configurations = StoredConfigurations(
-            client=clients.dynamodb, table=settings.table, default=settings.default_configuration, clock=self.clock
+            client=clients.dynamodb,
+            table=settings.table,
+            default=settings.default_configuration,
+            code_key=settings.kms_key,
+            clock=self.clock,
         )
         self.vending = Vending(
             configurations=self.configurations,

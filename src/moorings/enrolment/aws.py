@@ -4,6 +4,7 @@ import json
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -92,10 +93,14 @@ def _described(each: Mapping[str, Any], stack: str) -> Described | None:
 
 
 class SecureCodes:
-    """The `Codes` port: one SecureString per activation. A code never changes, so it is asked for once."""
+    """The `Codes` port: one SecureString per activation. A code never changes, so it is asked for once.
 
-    def __init__(self, *, client: Any, prefix: str, kms_key: str) -> None:
+    `brisk` makes a client that gives up early: a code is stored while a lease runs.
+    """
+
+    def __init__(self, *, client: Any, brisk: Callable[[], Any], prefix: str, kms_key: str) -> None:
         self._client = client
+        self._brisk = brisk
         self._prefix = prefix
         self._kms_key = kms_key
         self._remembered: OrderedDict[str, str] = OrderedDict()
@@ -121,7 +126,7 @@ class SecureCodes:
         """See `ports.Codes.put`."""
         with translated("ssm:PutParameter"):
             try:
-                self._client.put_parameter(
+                self._brisk().put_parameter(
                     Name=self._name(activation_id),
                     Value=code,
                     Type="SecureString",
@@ -181,10 +186,11 @@ class LambdaKeeper:
 class StoredConfigurations:
     """The `Configurations` port: the item `configuration` of the ledger's table, or the stack's default without one."""
 
-    def __init__(self, *, client: Any, table: str, default: str, clock: Clock) -> None:
+    def __init__(self, *, client: Any, table: str, default: str, code_key: str, clock: Clock) -> None:
         self._client = client
         self._table = table
         self._default = default
+        self._code_key = code_key
         self._clock = clock
         self._held: Configuration | None = None
         self._held_since: datetime | None = None
@@ -201,12 +207,16 @@ class StoredConfigurations:
         text, version = self.document()
         if self._held is None or version != self._held.version or version == 0:
             try:
-                self._held = configuration.parse(configuration.parse_json(text), version=version)
+                self._held = self._of_this_stack(configuration.parse(configuration.parse_json(text), version=version))
             except Misconfigured:
                 if self._held is None:
                     raise
         self._held_since = self._clock.now()
         return self._held
+
+    def _of_this_stack(self, parsed: Configuration) -> Configuration:
+        pools = {name: replace(pool, code_key=self._code_key) for name, pool in parsed.pools.items()}
+        return replace(parsed, pools=pools)
 
     def document(self) -> tuple[str, int]:
         """The stored document's JSON text and version; the stack's default with version 0 if there is none."""

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from moorings.clock import from_epoch
 from moorings.clouds.aws_errors import code_of, translated
 from moorings.enrolment import items
-from moorings.enrolment.items import Item, moment, number, text
+from moorings.enrolment.items import Item, milliseconds, moment, number, text
 from moorings.enrolment.model import Claim, Grant, Pool, PoolState, Prepared, Slot
 from moorings.enrolment.policy import HOUR, hour_of
 
@@ -59,7 +59,7 @@ class DynamoLedger:
 
     # -- slots -----------------------------------------------------------------------------------------------------
 
-    def take_slot(self, pool: Pool, *, version: int, now: datetime, new_hour: bool) -> Slot | PoolState:
+    def take_slot(self, pool: Pool, *, now: datetime, new_hour: bool) -> Slot | PoolState:
         """See `ports.Ledger.take_slot`: one UpdateItem, whatever happens."""
         values = {
             ":settings": text(pool.settings_hash()),
@@ -132,8 +132,8 @@ class DynamoLedger:
         )
         values = {
             ":lease": text(lease_id),
-            ":until": moment(until),
-            ":now": moment(now),
+            ":until": milliseconds(until),
+            ":now": milliseconds(now),
             ":generation": number(state.generation),
             ":zero": ZERO,
             ":empty": {"M": {}},
@@ -254,8 +254,8 @@ class DynamoLedger:
         """See `ports.Ledger.claim`."""
         values = {
             ":lease": text(claim.lease_id),
-            ":until": moment(claim.lease_until),
-            ":now": moment(now),
+            ":until": milliseconds(claim.lease_until),
+            ":now": milliseconds(now),
             ":ttl": moment(forget_at),
         }
         same = "attribute_not_exists(#attempt)"

@@ -39,12 +39,20 @@ class Pool:
     grants_per_hour: int
     default_instance_name: str = ""
     tags: tuple[tuple[str, str], ...] = ()  # land on every node that registers
+    code_key: str = ""  # the KMS key of the codes: the stack's, not the document's
 
     def settings_hash(self) -> str:
-        """Changes whenever an activation made before would differ from one made now."""
-        made_of = [self.mode.value, self.node_role, self.registration_limit, self.default_instance_name]
-        life = self.life.total_seconds()
-        text = json.dumps([*made_of, life, sorted(self.tags)], separators=(",", ":"))
+        """Changes whenever an activation made before would differ from one made now, or its code be out of reach."""
+        made_of = [
+            self.mode.value,
+            self.node_role,
+            self.registration_limit,
+            self.default_instance_name,
+            self.code_key,
+            self.life.total_seconds(),
+            sorted(self.tags),
+        ]
+        text = json.dumps(made_of, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -36,6 +36,7 @@ NETWORK_PROOF = "network"
 HOUR = timedelta(hours=1)
 WAIT_FIRST = timedelta(milliseconds=60)
 WAIT_LONGEST = timedelta(milliseconds=800)
+LONGEST_MOVE = timedelta(seconds=4)  # a move begun later might not be over by the deadline
 # In one pool's item, about 80 bytes each. DynamoDB holds 400 KB an item; past that no rotation could be written at all.
 MOST_DRAINING = 2_000
 
@@ -230,8 +231,6 @@ def pause(attempt: int, *, rng: random.Random) -> timedelta:
 
 def repeatable(grant: Grant, pool: Pool, now: datetime) -> bool:
     """Whether this grant is handed out again to its key: its claim window (single-use: its life) lasts long enough."""
-    if pool.mode is Mode.SINGLE_USE:
-        return now < grant.expires_at - REPEAT_MARGIN
     return now < min(grant.granted_at + pool.claim_window, grant.expires_at) - REPEAT_MARGIN
 
 

@@ -26,7 +26,7 @@ class Ledger(Protocol):
     A write whose answer was lost and whose repetition is refused by an item that shows our own write counts as done.
     """
 
-    def take_slot(self, pool: Pool, *, version: int, now: datetime, new_hour: bool) -> Slot | PoolState:
+    def take_slot(self, pool: Pool, *, now: datetime, new_hour: bool) -> Slot | PoolState:
         """One slot of the pool's current activation, or the item as it was when it refused.
 
         Granted only while the activation was made under the pool's settings, has a free slot and more than `margin`

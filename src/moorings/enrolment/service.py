@@ -32,6 +32,7 @@ from moorings.enrolment.single import RETRY_SOON, SingleUse, repeat
 from moorings.errors import Busy, MooringsError, RateLimited, Refused
 
 DEADLINE = timedelta(seconds=20)
+CEILING_SPREAD = timedelta(minutes=2)
 NOT_PERMITTED = "this request is not permitted"
 ASK_OPERATOR = "ask the operator of this endpoint"
 CODE_LOOKS = 4  # within two seconds, before a code counts as gone
@@ -94,9 +95,9 @@ class Vending:
         pool, version = admitted.pool, admitted.version
         read_for: int | None = None  # the generation that the configuration was read anew for
         looked_for_grant, attempt, new_hour = False, 0, False
-        while self.clock.now() < deadline:
+        while self.clock.now() < deadline - policy.LONGEST_MOVE:
             now = self.clock.now()
-            taken = self.ledger.take_slot(pool, version=version, now=now, new_hour=new_hour)
+            taken = self.ledger.take_slot(pool, now=now, new_hour=new_hour)
             if isinstance(taken, Slot):
                 vended = self._grant(pool, ask, taken, now)
                 if vended:
@@ -124,7 +125,8 @@ class Vending:
         if isinstance(move, Ceiling):
             self.journal.count("CeilingReached")
             self.journal.record("ceiling", pool=pool.name, grants_per_hour=pool.grants_per_hour)
-            wait = move.until - self.clock.now()
+            # Whoever was refused in this hour must not come back in one second of the next.
+            wait = move.until - self.clock.now() + CEILING_SPREAD * self.rng.random()
             raise RateLimited("the pool has granted its hour's share", retry_after=wait, remedy="try again next hour")
         if isinstance(move, Full):
             self.journal.record("too_many_draining", pool=pool.name, registration_limit=pool.registration_limit)

@@ -9,7 +9,7 @@ from moorings.enrolment import policy
 from moorings.enrolment.making import Maker
 from moorings.enrolment.model import LEASE, Claim, Grant, Pool, Vended, key_hash, new_single_use_lease
 from moorings.enrolment.ports import Codes, Ledger
-from moorings.errors import Busy, MooringsError, RateLimited
+from moorings.errors import Busy, Misconfigured, MooringsError, RateLimited
 
 RETRY_SOON = timedelta(seconds=2)
 
@@ -18,7 +18,10 @@ def repeat(pool: Pool, grant: Grant | None, *, codes: Codes, now: datetime) -> V
     """The answer that a grant gave, in a pool of either mode; None if it is too late for it, or its code is gone."""
     if grant is None or not policy.repeatable(grant, pool, now):
         return None
-    code = codes.get(grant.activation_id)
+    try:
+        code = codes.get(grant.activation_id)
+    except Misconfigured:
+        code = None  # stored under a key that the stack has replaced; if it is worse than that, a new slot will show it
     if code is None:
         return None
     return Vended(activation_id=grant.activation_id, code=code, pool=pool, expires_at=grant.expires_at, repeated=True)
@@ -38,7 +41,7 @@ class SingleUse:
         """The key's own activation. Raises RateLimited, Busy or CloudFault; then the key may simply ask again."""
         counted_at: datetime | None = None
         attempt = 0
-        while self.clock.now() < deadline:
+        while self.clock.now() < deadline - policy.LONGEST_MOVE:
             now = self.clock.now()
             grant = self.ledger.grant(pool.name, key_hash(key))
             vended = repeat(pool, grant, codes=self.codes, now=now)
