@@ -37,7 +37,7 @@ class FakeLambda:
             raise self.refusal
         reply = self.reply(event)
         body = reply if isinstance(reply, bytes) else json.dumps(reply).encode()
-        return Invocation(status=200, payload=body, function_error=self.function_error)
+        return Invocation(status=200, payload=body, function_error=self.function_error, request_id="function-1")
 
     def may_invoke(self, function: str, service_principal: str, source_arn: str) -> bool:
         self.sources.append(source_arn)

@@ -107,6 +107,15 @@ def test_a_type_wins_over_its_class(api: Any, own: dict[str, str], path: str, st
     assert api.call("GET", path).status == status
 
 
+def test_an_authorization_that_nobody_asked_for_is_looked_at_where_no_method_is(api: Any) -> None:
+    """Where there is a method without authorization the function may read the header as it likes."""
+    put_response(api, "INVALID_SIGNATURE", statusCode="418")
+    header = {"Authorization": "Bearer x"}
+
+    assert api.call("GET", "/live/nothing", headers=header).status == 418
+    assert api.call(headers=header).status == 200
+
+
 def test_a_malformed_answer_falls_under_default_5xx(api: Any, function: Any) -> None:
     """Also the 502 of a broken function can be turned into something a client may repeat."""
     put_response(api, "DEFAULT_5XX", statusCode="503", responseParameters={"gatewayresponse.header.Retry-After": "'1'"})
@@ -158,14 +167,14 @@ def test_the_access_log_has_the_stages_format(api: Any, cloud: Any) -> None:
     group = f"access-{api.id}"
     cloud.client("logs").create_log_group(logGroupName=group)
     asked = "$context.requestId $context.httpMethod $context.resourcePath"
-    line = f"{asked} $context.status $context.identity.sourceIp $context.x"
+    line = f"{asked} $context.status $context.identity.sourceIp $context.integration.requestId $context.x"
     arn = f"arn:aws:logs:us-east-1:{cloud.world.account}:log-group:{group}"
     api.set_stage(patches={"/accessLogSettings/destinationArn": arn, "/accessLogSettings/format": line})
 
     response = api.call()
 
     request_id = response.headers.get("x-amzn-RequestId")
-    assert messages(cloud, group) == [f"{request_id} GET / 200 10.0.0.10 -"]
+    assert messages(cloud, group) == [f"{request_id} GET / 200 10.0.0.10 function-1 -"]
 
 
 def test_the_execution_log_says_why(api: Any, cloud: Any, function: Any) -> None:

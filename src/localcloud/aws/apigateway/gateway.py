@@ -32,6 +32,8 @@ INVOKERS = 1024
 
 FORBIDDEN = Refusal(type="DEFAULT_4XX", message="Forbidden", status=403)
 NO_ROUTE = Refusal(type="MISSING_AUTHENTICATION_TOKEN", message="Missing Authentication Token")
+# Where no method takes the request, the gateway looks for a signature of its own kind in the header.
+NO_SIGNATURE = Refusal(type="INVALID_SIGNATURE", message="Authorization header requires 'Credential' parameter.")
 TOO_LARGE = Refusal(type="REQUEST_TOO_LARGE", message="Request Too Long")
 THROTTLED = Refusal(type="THROTTLED", message="Too Many Requests")
 TIMED_OUT = Refusal(
@@ -52,6 +54,7 @@ class _Progress:
     found: Found | None = None
     setting: MethodSetting = field(default_factory=MethodSetting)
     integration_seconds: float | None = None
+    integration_request: str = ""
 
 
 class Invoker(Protocol):
@@ -111,6 +114,7 @@ class Gateway:
                     refusal=refusal,
                     seconds=monotonic() - began,
                     integration_seconds=progress.integration_seconds,
+                    integration_request=progress.integration_request,
                 )
             )
         return response
@@ -126,7 +130,7 @@ class Gateway:
         deployment = progress.deployment = api.deployments[stage.deployment_id]
         found = routing.find(deployment, request.method, path)
         if found is None:
-            raise Refused(NO_ROUTE)
+            raise Refused(NO_SIGNATURE if request.headers.get("Authorization") else NO_ROUTE)
         progress.found, progress.setting = found, routing.setting_of(stage, found)
         self._authorise(progress, api, stage, via, path)
         key = (api.id, stage.name, found.route.path, found.method.http_method)
@@ -199,6 +203,7 @@ class Gateway:
         except ServiceError as error:
             raise Refused(_lambda_refusal(error)) from error
         progress.integration_seconds = monotonic() - began
+        progress.integration_request = result.request_id
         if result.function_error:
             raise Refused(
                 Refusal(

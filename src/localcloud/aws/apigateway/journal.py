@@ -36,6 +36,7 @@ class Entry:
     refusal: Refusal | None
     seconds: float
     integration_seconds: float | None
+    integration_request: str  # the function's request id; empty if none was invoked
 
 
 def variables(arrival: Arrival, api: RestApi, stage_name: str, found: Found | None) -> Callable[[str], str]:
@@ -77,6 +78,7 @@ def access_line(entry: Entry) -> str:
         "context.responseLatency": str(round(entry.seconds * 1000)),
         "context.integrationLatency": took,
         "context.integration.latency": took,
+        "context.integration.requestId": entry.integration_request,
         "context.integration.status": "200" if took and not entry.refusal else "",
         "context.integrationStatus": "200" if took and not entry.refusal else "",
         "context.error.message": entry.refusal.message if entry.refusal else "",
