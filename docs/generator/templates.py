@@ -101,6 +101,8 @@ def alarms() -> str:
     for name, alarm in _of_type("AWS::CloudWatch::Alarm").items():
         periods = f"{alarm['EvaluationPeriods']} × {alarm['Period'] // 60} min"
         when = f"{alarm['Statistic']} {_COMPARED[alarm['ComparisonOperator']]} {alarm['Threshold']}, {periods}"
+        if "InsufficientDataActions" in alarm:
+            when += ", or no data"
         rows.append((code(name), code(f"{alarm['Namespace']} {alarm['MetricName']}"), when, alarm["AlarmDescription"]))
     return table(("alarm", "metric", "rings at", "meaning"), rows)
 

@@ -181,10 +181,15 @@ def test_gateway_answers_look_like_the_functions() -> None:
         "INTEGRATION_FAILURE": "503",
         "INTEGRATION_TIMEOUT": "503",
         "DEFAULT_5XX": "503",
-        "ACCESS_DENIED": "403",
-        "MISSING_AUTHENTICATION_TOKEN": "403",
-        "DEFAULT_4XX": None,
+        "DEFAULT_4XX": "403",
+        "REQUEST_TOO_LARGE": "413",
     }
+
+
+def test_the_access_log_names_the_functions_request_so_that_both_logs_can_be_joined() -> None:
+    log = json.dumps(of_type(templates.STACK, "AWS::ApiGateway::Stage")["ApiStage"]["AccessLogSetting"])
+
+    assert "$context.integration.requestId" in log
 
 
 def test_the_deployment_waits_for_all_that_it_copies() -> None:
@@ -252,7 +257,9 @@ def test_alarms_watch_metrics_that_the_functions_emit() -> None:
 def test_a_silent_keeper_is_an_alarm_of_its_own() -> None:
     alarm = of_type(templates.STACK, "AWS::CloudWatch::Alarm")["KeeperSilentAlarm"]
 
-    assert alarm["TreatMissingData"] == "breaching"
+    # A new alarm has no data yet, and acts on a change of its state alone: the first deployment rings nothing.
+    assert alarm["TreatMissingData"] == "missing"
+    assert alarm["InsufficientDataActions"] == alarm["AlarmActions"]
 
 
 def test_functions_are_told_what_their_settings_ask_for() -> None:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -86,7 +87,16 @@ class Site:
 
     # -- asking, as a server does but without one
 
-    def ask(self, method: str, path: str, body: Any = None, *, source: str = LISTED, vpce: str | None = None) -> Answer:
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        source: str = LISTED,
+        vpce: str | None = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> Answer:
         """One HTTPS request through a VPC endpoint (the site's; empty: from the internet) from the address `source`."""
         apis, url = self.cloud.private_apis, urlsplit(self.deployed.api_url)
         via = self.deployed.vpc_endpoint if vpce is None else vpce
@@ -96,10 +106,11 @@ class Site:
         with socket.create_connection(address, timeout=40) as plain:
             connection.sock = trust.wrap_socket(plain, server_hostname=url.hostname)
             sent = body if isinstance(body, str | None) else json.dumps(body)
-            connection.request(method, f"{url.path}{path}", body=sent, headers={"Content-Type": "application/json"})
+            told = {"Content-Type": "application/json", **headers}
+            connection.request(method, f"{url.path}{path}", body=sent, headers=told)
             response = connection.getresponse()
-            headers = {name.lower(): value for name, value in response.getheaders()}
-            answer = Answer(status=response.status, headers=headers, text=response.read().decode())
+            heard = {name.lower(): value for name, value in response.getheaders()}
+            answer = Answer(status=response.status, headers=heard, text=response.read().decode())
             connection.close()
         return answer
 

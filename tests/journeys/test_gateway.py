@@ -52,6 +52,7 @@ def test_an_unknown_route_a_strange_method_and_an_unlisted_source_get_one_answer
     strangers = [
         site.ask("GET", "/nowhere"),
         site.ask("DELETE", "/activations"),
+        site.ask("GET", "/nowhere", headers={"Authorization": "Bearer x"}),
         site.draw(pool="no-such-pool"),
         site.draw(source=UNLISTED),
     ]
