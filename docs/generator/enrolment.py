@@ -12,6 +12,7 @@ from moorings.enrolment.model import (
     LEASE,
     REPEAT_MARGIN,
     SINGLE_USE_LIFE,
+    Draining,
     Mode,
     Pool,
     PoolState,
@@ -55,12 +56,14 @@ GOOD = PoolState(
 EXPIRING = replace(_activation("current"), expires_at=NOW + POOL.margin)
 OTHER_SETTINGS = replace(_activation("current"), settings="made under others")
 
+FULL = tuple(Draining(id=str(number), until=NOW, issued=1) for number in range(policy.MOST_DRAINING))
 REFUSALS = {
     "the pool has no activation yet": replace(GOOD, current=None, issued=0),
     "its registration limit is reached": replace(GOOD, issued=1_000),
     "it expires within the margin": replace(GOOD, current=EXPIRING),
     "it was made under other settings": replace(GOOD, current=OTHER_SETTINGS),
     FRESH: replace(GOOD, current=OTHER_SETTINGS),
+    "its limit is reached, and 2,000 drain": replace(GOOD, issued=1_000, draining=FULL),
     "the hour's ceiling is reached": replace(GOOD, granted_in_hour=POOL.grants_per_hour),
     "a new hour has begun": replace(GOOD, hour=GOOD.hour - 1),
     "nothing: somebody was faster": GOOD,

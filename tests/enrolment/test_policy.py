@@ -30,6 +30,7 @@ from moorings.enrolment.model import (
 from moorings.enrolment.policy import Await, Ceiling, Create, Reload, Swap, TryAgain, Why
 
 VPCE = "vpce-0123456789abcdef0"
+NETWORK = frozenset({"network"})
 HOUR_NOW = policy.hour_of(NOW)
 SECOND = timedelta(seconds=1)
 
@@ -60,14 +61,21 @@ def _configuration(*rules: Rule, pools: tuple[Pool, ...] = ()) -> Configuration:
 
 
 def _identity(ip: str = "10.0.0.5", vpce: str = VPCE) -> Identity:
-    found = policy.identify(Source(vpce_id=vpce, ip=ip))
+    found = policy.identify(Source(vpce_id=vpce, ip=ip), proofs=NETWORK)
     assert found
     return found
 
 
 @pytest.mark.parametrize("source", [Source(vpce_id="", ip="10.0.0.5"), Source(vpce_id=VPCE, ip="")])
 def test_without_endpoint_and_address_there_is_no_identity(source: Source) -> None:
-    assert policy.identify(source) is None
+    assert policy.identify(source, proofs=NETWORK) is None
+
+
+def test_a_stack_that_does_not_accept_the_network_proof_identifies_nobody_by_it() -> None:
+    source = Source(vpce_id=VPCE, ip="10.0.0.5")
+
+    assert policy.identify(source, proofs=frozenset()) is None
+    assert policy.identify(source, proofs=frozenset({"another"})) is None
 
 
 def test_without_rules_nobody_is_admitted() -> None:
@@ -266,7 +274,7 @@ def test_a_pause_is_short_and_spread(data: st.DataObject) -> None:
 
 
 def test_pauses_grow_to_their_bound() -> None:
-    longest = [max(policy.pause(attempt, rng=random.Random(seed)) for seed in range(50)) for attempt in range(5)]
+    longest = [max(policy.pause(attempt, rng=random.Random(seed)) for seed in range(50)) for attempt in range(7)]
 
     assert longest == sorted(longest)
     assert longest[0] <= policy.WAIT_FIRST

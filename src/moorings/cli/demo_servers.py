@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 USER_DATA = """#!/bin/bash
 URL={url}
-curl -fsS --proto =https "$URL/bootstrap/linux" | bash
+curl -fsS --retry 9 --proto =https "$URL/bootstrap/linux" | bash
 """
 MOST_SERVERS = 200
 AGENT = "usr/bin/amazon-ssm-agent"

@@ -152,7 +152,7 @@ def show_deployed(results: Results, deployed: Deployed) -> None:
     results.table(("DEPLOYED", ""), rows)
     results.line()
     results.line("Servers enrol at first boot with")
-    results.line(f"  curl -fsS --proto =https {deployed.api_url}/bootstrap/linux | sudo bash", style="bold")
+    results.line(f"  curl -fsS --retry 9 --proto =https {deployed.api_url}/bootstrap/linux | sudo bash", style="bold")
 
 
 def removed_json(removed: Removed) -> dict[str, Any]:

@@ -35,7 +35,7 @@ from moorings.enrolment.model import (
 NETWORK_PROOF = "network"
 HOUR = timedelta(hours=1)
 WAIT_FIRST = timedelta(milliseconds=60)
-WAIT_LONGEST = timedelta(milliseconds=800)
+WAIT_LONGEST = timedelta(milliseconds=1_600)
 LONGEST_MOVE = timedelta(seconds=4)  # a move begun later might not be over by the deadline
 # In one pool's item, about 80 bytes each. DynamoDB holds 400 KB an item; past that no rotation could be written at all.
 MOST_DRAINING = 2_000
@@ -49,9 +49,10 @@ def hour_of(moment: datetime) -> int:
 # -- proof → identity → rule → pool --------------------------------------------------------------------------------
 
 
-def identify(source: Source) -> Identity | None:
-    """The network proof: came through a VPC endpoint from an address. None when the gateway names neither."""
-    if not source.vpce_id or not source.ip:
+def identify(source: Source, *, proofs: frozenset[str]) -> Identity | None:
+    """The network proof: came through a VPC endpoint from an address. None when the gateway does not name both, or
+    when the proof is not among those that the stack accepts: no rule can make up for that."""
+    if NETWORK_PROOF not in proofs or not source.vpce_id or not source.ip:
         return None
     return Identity(proof=NETWORK_PROOF, key=f"network:{source.vpce_id}/{source.ip}", source=source)
 
