@@ -41,6 +41,8 @@ SETTINGS = {
     "MOORINGS_KMS_KEY": "key",
     "MOORINGS_KEEPER": "keeper",
     "MOORINGS_API_URL": "https://api.example/stage",
+    "MOORINGS_VPCE": "vpce-0123456789abcdef0",
+    "MOORINGS_PROOFS": "network",
     "MOORINGS_DEFAULT_CONFIGURATION": "{}",
 }
 

@@ -18,6 +18,8 @@ class EnrolmentSettings:
     kms_key: str
     keeper_function: str
     api_url: str
+    vpce: str  # the VPC endpoint of this stack's API
+    proofs: frozenset[str]  # that the stack accepts at all, whatever the rules say
     default_configuration: str  # JSON; in force while the ledger holds no configuration
 
 
@@ -40,6 +42,7 @@ def enrolment_settings(environment: Mapping[str, str] | None = None) -> Enrolmen
         "kms_key": "MOORINGS_KMS_KEY",
         "keeper_function": "MOORINGS_KEEPER",
         "api_url": "MOORINGS_API_URL",
+        "vpce": "MOORINGS_VPCE",
         "default_configuration": "MOORINGS_DEFAULT_CONFIGURATION",
     }
     # A stack cannot tell a function its own name; Lambda does, so the keeper needs no variable for it.
@@ -50,7 +53,9 @@ def enrolment_settings(environment: Mapping[str, str] | None = None) -> Enrolmen
             f"the function's environment lacks {', '.join(missing)}",
             remedy="deploy the enrolment stack again; do not change the function's environment by hand",
         )
-    return EnrolmentSettings(**{field: env[variable] for field, variable in names.items()})
+    # None named, or no such variable at all (the keeper judges nobody): none is accepted.
+    proofs = frozenset(env.get("MOORINGS_PROOFS", "").split())
+    return EnrolmentSettings(**{field: env[variable] for field, variable in names.items()}, proofs=proofs)
 
 
 def in_function(environment: Mapping[str, str] | None = None) -> bool:

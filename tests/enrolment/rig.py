@@ -215,6 +215,8 @@ def new_rig(cloud: LocalCloud, clock: SteppedClock, document: Mapping[str, Any] 
         kms_key=shared_key(cloud),
         keeper_function=KEEPER,
         api_url="https://api.example/stage",
+        vpce=VPCE,
+        proofs=frozenset({"network"}),
         default_configuration=json.dumps(document or configuration()),
     )
     return Rig(cloud=cloud, clock=clock, settings=settings)

@@ -5,6 +5,7 @@ import json
 import logging
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -264,6 +265,21 @@ def test_a_single_use_pool_is_not_served_to_the_plain_form(
     assert _respond(rig.environment(), _post({"key": KEY}))["statusCode"] == 200
 
 
+def test_a_stack_without_the_network_proof_grants_nothing_whatever_its_stored_rules_say(
+    stepped_cloud: LocalCloud, stepped_clock: SteppedClock, audit: Audit
+) -> None:
+    """Neither an activation nor a script: the rules of the document open every pool to this endpoint."""
+    rig = new_rig(stepped_cloud, stepped_clock)
+    environment = replace(rig, settings=replace(rig.settings, proofs=frozenset())).environment()
+    environment.configurations.apply(configuration(), replacing=0)
+
+    refused = [_respond(environment, each) for each in (event(), _post({"key": KEY}), event("GET", "/bootstrap/linux"))]
+
+    assert {answer["statusCode"] for answer in refused} == {403}
+    assert {record["reason"] for record in audit.of("refused")} == {"no accepted proof"}
+    assert not rig.live_activations()
+
+
 def test_a_refusal_is_recorded_with_its_reason(environment: Enrolment, audit: Audit) -> None:
     _respond(environment, _post({"key": KEY, "pool": "closed", "node": {"name": "web"}}))
     _respond(environment, event(vpceId=""))
@@ -273,7 +289,7 @@ def test_a_refusal_is_recorded_with_its_reason(environment: Enrolment, audit: Au
     assert first["pool"] == "closed"
     assert first["source_ip"] == "10.0.0.5"
     assert first["unverified"] == {"name": "web", "machine_id": ""}
-    assert second["reason"] == "no proof"
+    assert second["reason"] == "no accepted proof"
 
 
 # -- limits and faults ---------------------------------------------------------------------------------------------

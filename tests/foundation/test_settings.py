@@ -13,6 +13,7 @@ ENVIRONMENT = {
     "MOORINGS_KMS_KEY": "arn:aws:kms:eu-central-1:111122223333:key/1",
     "MOORINGS_KEEPER": "keeper",
     "MOORINGS_API_URL": "https://api.example/v1",
+    "MOORINGS_VPCE": "vpce-0123456789abcdef0",
     "MOORINGS_DEFAULT_CONFIGURATION": "{}",
 }
 
@@ -23,6 +24,14 @@ def test_a_function_reads_what_its_stack_says() -> None:
     assert (settings.region, settings.table, settings.stack) == ("eu-central-1", "table", "stack-1")
     assert (settings.code_prefix, settings.keeper_function) == ("/moorings/stack-1", "keeper")
     assert settings.default_configuration == "{}"
+    assert settings.vpce == "vpce-0123456789abcdef0"
+
+
+@pytest.mark.parametrize(
+    ("said", "accepted"), [({}, set()), ({"MOORINGS_PROOFS": ""}, set()), ({"MOORINGS_PROOFS": "network"}, {"network"})]
+)
+def test_no_proof_is_accepted_unless_the_stack_names_it(said: dict[str, str], accepted: set[str]) -> None:
+    assert enrolment_settings({**ENVIRONMENT, **said}).proofs == accepted
 
 
 @pytest.mark.parametrize("name", ENVIRONMENT)

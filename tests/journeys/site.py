@@ -301,19 +301,19 @@ def standing(
         plan = EnrolmentPlan(
             stack=STACK,
             endpoint=NewEndpoint(vpc_id=vpc, subnet_ids=subnets, allowed_cidr="10.0.0.0/8"),
-            allow_network_proof=False,
+            allow_network_proof=True,
             configuration={**document(*pools), **(local_packages(cloud) if servers else {})},
             parameters=parameters or {},
         )
         yield Site(cloud=cloud, aws=aws, plan=plan, deployed=deploy(plan, cloud=cloud, aws=aws), vpc=vpc)
 
 
-def second(site: Site, stack: str) -> Site:
-    """A further stack beside a site's, reached through the same endpoint."""
+def second(site: Site, stack: str, *, allow_network_proof: bool = True) -> Site:
+    """A further stack beside a site's, with the same document, reached through the same endpoint."""
     plan = EnrolmentPlan(
         stack=stack,
         endpoint=ExistingEndpoint(id=site.deployed.vpc_endpoint),
-        allow_network_proof=False,
+        allow_network_proof=allow_network_proof,
         configuration=site.plan.configuration,
     )
     deployed = deploy(plan, cloud=site.cloud, aws=site.aws)

@@ -130,7 +130,7 @@ class _Show:
         plan = EnrolmentPlan(
             stack=STACK,
             endpoint=NewEndpoint(vpc_id=vpc, subnet_ids=subnets, allowed_cidr=NETWORK),
-            allow_network_proof=False,  # the rule of the configuration below says who may
+            allow_network_proof=True,
             configuration=self._configuration(limit),
         )
         with self._timed(f"stacks {deployment.endpoint_stack(STACK)} and {STACK} deployed"):

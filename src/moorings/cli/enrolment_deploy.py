@@ -44,7 +44,7 @@ def deploy(
         Choice,
         typer.Option(
             "--allow-network-proof/--no-allow-network-proof",
-            help="Whether coming through the endpoint from --source-cidr is proof enough.",
+            help="Whether the network position is proof enough; without, rules that rest on it admit nobody.",
         ),
     ] = None,
     source_cidr: Annotated[
@@ -86,7 +86,7 @@ def deploy(
     Examples:
       moorings enrolment deploy --vpc vpc-0a1b2c3d --subnet subnet-0a --subnet subnet-0b \\
         --cidr 10.0.0.0/8 --allow-network-proof
-      moorings enrolment deploy --vpc-endpoint vpce-0123456789abcdef0 --no-allow-network-proof \\
+      moorings enrolment deploy --vpc-endpoint vpce-0123456789abcdef0 --allow-network-proof \\
         --pools pools.toml --parameter ApiConcurrency=none
     """
     results, talk = Results(as_json=json), Talk()

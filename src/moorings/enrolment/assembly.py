@@ -79,6 +79,7 @@ class Enrolment:
             keeper=LambdaKeeper(client=clients.functions, function=settings.keeper_function, journal=self.journal),
             journal=self.journal,
             clock=self.clock,
+            proofs=settings.proofs,
             rng=rng or random.Random(),  # noqa: S311 - jitter, nothing secret
         )
         self.upkeep = Upkeep(

@@ -49,6 +49,7 @@ class Vending:
     keeper: Keeper
     journal: Journal
     clock: Clock
+    proofs: frozenset[str]  # that the stack accepts
     rng: random.Random = field(default_factory=random.Random)
 
     def vend(self, ask: Ask, *, deadline: datetime) -> Vended:
@@ -76,10 +77,10 @@ class Vending:
 
     def _admit(self, ask: Ask, *, keyed: bool) -> Admitted:
         configuration = self.configurations.current()
-        identity = policy.identify(ask.source)
+        identity = policy.identify(ask.source, proofs=self.proofs)
         admitted = policy.admit(configuration, identity, pool=ask.pool, keyed=keyed) if identity else None
         if admitted is None:
-            self._refuse(ask, "no proof" if identity is None else "no rule opens this pool to this source")
+            self._refuse(ask, "no accepted proof" if identity is None else "no rule opens this pool to this source")
         return admitted
 
     def _refuse(self, ask: Ask, reason: str) -> NoReturn:
