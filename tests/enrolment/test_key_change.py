@@ -41,9 +41,10 @@ def test_a_pool_rotates_to_a_new_key_by_itself(rig: Rig) -> None:
 
     assert new != old
     assert [drained.id for drained in rig.state().draining] == [old]
-    stored = client_of(rig.cloud, "ssm").describe_parameters()["Parameters"]
-    keys = {each["Name"].rpartition("/")[2]: each["KeyId"] for each in stored}
-    assert keys[new] == rig.settings.kms_key
+    name = f"{rig.settings.code_prefix}/{new}"
+    wanted = [{"Key": "Name", "Values": [name]}]
+    (stored,) = client_of(rig.cloud, "ssm").describe_parameters(ParameterFilters=wanted)["Parameters"]
+    assert stored["KeyId"] == rig.settings.kms_key
 
 
 def test_a_key_whose_code_can_no_longer_be_read_gets_another_slot(rig: Rig) -> None:
