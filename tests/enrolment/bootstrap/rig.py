@@ -15,7 +15,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-COREUTILS = ("base64", "cat", "chmod", "install", "mkdir", "mktemp", "mv", "od", "rm", "sha256sum", "sleep", "uname")
+COREUTILS = (
+    "base64",
+    "cat",
+    "chmod",
+    "date",
+    "install",
+    "mkdir",
+    "mktemp",
+    "mv",
+    "od",
+    "rm",
+    "sha256sum",
+    "sleep",
+    "uname",
+)
 REAL = (*COREUTILS, "curl", "flock", "gpgv")
 BOUND = ("proc", "dev", "usr/lib", "usr/lib64", "usr/lib32")  # the host's own
 MACHINE_ID = "1cd3df7bd5b24fe6aff5b426a11f9a96"
@@ -137,6 +151,7 @@ class Server:
             "MOORINGS_DEADLINE": "60",
             "MOORINGS_START_POLL": "0.01",
             "MOORINGS_START_WAIT": "30",
+            "MOORINGS_START_STAY": "0",
         }
 
     def write(self, path: str, content: str | bytes) -> None:

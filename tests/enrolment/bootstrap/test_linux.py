@@ -1,6 +1,7 @@
 """A server enrols: the whole script, under real bash with real curl and gpgv."""
 
 import hashlib
+import re
 import shlex
 import subprocess
 import sys
@@ -109,6 +110,51 @@ def test_a_registered_agent_that_does_not_run_is_started(server: Server, api: Ap
     assert run.code == 0
     assert server.has("rig/active")
     assert not api.asked
+
+
+def _runs_for(server: Server, seconds: float) -> None:
+    """After each start the agent runs that long, as far as systemctl says; each look is written down."""
+    server.imitate(
+        "systemctl",
+        f"""
+read -r up _ </proc/uptime
+case $1 in
+  is-active) echo "$up" >>/rig/looks
+    read -r since </rig/since
+    ((10#${{up/./}} - 10#${{since/./}} < {seconds * 100:.0f})) ;;
+  start | restart) echo "$up" >/rig/since ;;
+esac""",
+    )
+
+
+def test_an_agent_that_ends_a_moment_after_its_start_is_not_taken_for_running(
+    server: Server, api: Api, script: str
+) -> None:
+    """A real one that finds no registration runs for about a second and a half."""
+    _runs_for(server, 0.15)
+
+    run = server.run(script, environment={"MOORINGS_START_STAY": "0.3", "MOORINGS_START_WAIT": "0.2"})
+
+    assert run.code == 18
+    assert "the agent does not stay up" in run.err
+    assert not run.out
+
+
+def test_an_agent_is_watched_for_as_long_as_was_set(server: Server, api: Api, script: str) -> None:
+    _runs_for(server, 60)
+
+    run = server.run(script, environment={"MOORINGS_START_STAY": "0.3", "MOORINGS_START_WAIT": "0.2"})
+
+    looks = [float(look) for look in server.read("rig/looks").split()]
+    assert run.code == 0, run.err
+    assert looks[-1] - looks[0] >= 0.3
+
+
+def test_both_scripts_watch_the_agent_for_two_seconds_unless_told_otherwise() -> None:
+    windows = script_path().with_name("windows.ps1").read_text()
+
+    assert re.search(r"default MOORINGS_START_STAY 2 ", script_path().read_text())
+    assert "Get-Seconds 'MOORINGS_START_STAY' '2'" in windows
 
 
 @pytest.mark.parametrize("node", ["", "mi-0123456789abcdef0"])
@@ -278,6 +324,22 @@ def test_retry_after_is_honoured_and_each_pause_is_random_below_a_growing_limit(
     assert 7 <= pauses[5] <= 11
     assert pauses[6] <= 4
     assert len(set(pauses)) > 4
+
+
+def test_servers_that_were_all_told_the_same_seconds_do_not_come_back_together(
+    server: Server, api: Api, script: str
+) -> None:
+    """Already at the first answer, when the pause would otherwise be short."""
+    server.imitate("sleep", "exit 0")
+    server.install()
+    api.answers = [Answer(status=429, headers=(("Retry-After", "30"),))] * 8
+
+    run = server.run(script, environment={"MOORINGS_RETRY_BASE": "0.001", "MOORINGS_RETRY_CAP": "20"})
+
+    pauses = [float(command[1]) for command in run.called("sleep")]
+    assert len(pauses) == 8
+    assert all(30 <= pause <= 50 for pause in pauses)
+    assert max(pauses) - min(pauses) > 1
 
 
 def test_an_api_that_says_come_back_after_the_deadline_is_not_waited_for(server: Server, api: Api, script: str) -> None:

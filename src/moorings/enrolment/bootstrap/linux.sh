@@ -22,6 +22,7 @@ moorings_bootstrap() {
     default MOORINGS_RETRY_CAP 20    # seconds, the longest such pause
     default MOORINGS_START_WAIT 60   # seconds the agent may take to start
     default MOORINGS_START_POLL 0.5  # seconds between two looks at the agent meanwhile
+    default MOORINGS_START_STAY 2    # seconds it must be seen running; an unregistered one ends after about 1.5
   }
 
   EXIT_USAGE=2 EXIT_REFUSED=3 EXIT_BUSY=4 EXIT_REJECTED=5 EXIT_ANSWER=6
@@ -35,6 +36,7 @@ moorings_bootstrap() {
   SNAP=/snap/amazon-ssm-agent/current/amazon-ssm-agent
   REGISTRATION_TRIES=3
   LARGEST_ANSWER=65536
+  NEED_GPGV='install gnupg2 (Red Hat) or gpg2 (SUSE), to check its detached signature'
 
   usage() {
     cat <<'END'
@@ -47,7 +49,8 @@ usage: [MOORINGS_…=…] bash linux.sh [--url URL] [--region REGION] [--package
   --pool              pool to draw from; none: the API's choice              MOORINGS_POOL
   --force             register anew although registered; the old node stays until deregistered
   --uninstall         remove agent and registration from this server
-Tuning, in seconds: MOORINGS_DEADLINE MOORINGS_RETRY_BASE MOORINGS_RETRY_CAP MOORINGS_START_WAIT MOORINGS_START_POLL
+Tuning, in seconds: MOORINGS_DEADLINE MOORINGS_RETRY_BASE MOORINGS_RETRY_CAP
+  MOORINGS_START_WAIT MOORINGS_START_POLL MOORINGS_START_STAY
 END
   }
 
@@ -103,6 +106,7 @@ END
     milliseconds MOORINGS_RETRY_BASE && BASE=$REPLY
     milliseconds MOORINGS_RETRY_CAP && CAP=$REPLY
     milliseconds MOORINGS_START_WAIT && START_WAIT=$REPLY
+    milliseconds MOORINGS_START_STAY && START_STAY=$REPLY
     milliseconds MOORINGS_START_POLL && POLL=$MOORINGS_START_POLL
     milliseconds MOORINGS_DEADLINE && DEADLINE=$REPLY
     now && DEADLINE=$((DEADLINE + REPLY))
@@ -110,6 +114,8 @@ END
 
   pause() { # ATTEMPT SECONDS: sleeps that long plus a random part that grows; fails, unslept, if that passes the deadline
     local ceiling=$((BASE << ($1 < 10 ? $1 : 10))) delay
+    # Others were told the same seconds: they would all come back together.
+    ((ceiling >= $2 * 1000)) || ceiling=$(($2 * 1000))
     ((ceiling <= CAP)) || ceiling=$CAP
     # Servers cloned from one image boot alike, so bash's RANDOM would be alike too.
     delay=$(($2 * 1000 + $(od -An -N4 -tu4 /dev/urandom) % (ceiling + 1)))
@@ -188,17 +194,22 @@ END
 
   running() { detached systemctl is-active --quiet "$SERVICE"; }
 
-  start_agent() { # start | restart; returns once the agent has been seen running twice
-    local seen=0 limit
+  start_agent() { # start | restart; returns once the agent has been seen running, without a gap, for START_STAY
+    local since='' limit
     pass_proxy_on
     detached systemctl enable "$SERVICE" >/dev/null 2>&1 || say "could not enable $SERVICE for the next boot"
     detached systemctl "$1" "$SERVICE" || fail "$EXIT_SERVICE" "systemctl $1 $SERVICE failed; see: journalctl -u $SERVICE"
     now && limit=$((REPLY + START_WAIT))
-    while :; do # an agent that cannot use its registration ends at once
-      if running; then seen=$((seen + 1)); else seen=0; fi
-      ((seen < 2)) || return 0
-      now
-      ((REPLY < limit)) || fail "$EXIT_SERVICE" "the agent does not stay up; see: journalctl -u $SERVICE"
+    while :; do # an agent that cannot use its registration comes up, and ends a moment later
+      if running; then
+        now
+        since=${since:-$REPLY}
+        ((REPLY - since < START_STAY)) || return 0
+      else
+        since=''
+        now
+        ((REPLY < limit)) || fail "$EXIT_SERVICE" "the agent does not stay up; see: journalctl -u $SERVICE"
+      fi
       sleep "$POLL"
     done
   }
@@ -287,24 +298,32 @@ END
     [[ $FAMILY == rpm ]] || folder=debian
     file=amazon-ssm-agent.$FAMILY BASE_URL=${MOORINGS_PACKAGES%/}/${folder}_$ARCH
     read_signing_key
+    find_verifier
     say "downloading $BASE_URL/$file"
     fetch "$file"
-    fetch "$file.sig"
-    verify "$WORK/$file.sig" "$WORK/$file"
+    if [[ $VERIFIER == rpmkeys ]]; then
+      verify_by_rpm "$WORK/$file"
+    else
+      fetch "$file.sig"
+      verify "$WORK/$file.sig" "$WORK/$file"
+    fi
     install_package "$WORK/$file"
     find_agent || fail "$EXIT_INSTALL" "the package went in, but the package manager does not know an amazon-ssm-agent"
   }
 
-  read_signing_key() { # makes the keyring out of the armoured text; here, so that only base64 is needed
-    local line part='' body='' broken=''
+  read_signing_key() { # keyring, and ARMOURED and ENCODED, of each block; here, so that only base64 is needed
+    local line part='' body='' block='' broken=''
+    ARMOURED=() ENCODED=()
     [[ -n $MOORINGS_SIGNING_KEY ]] ||
       fail "$EXIT_USAGE" "no signing key: set [bootstrap] signing_key in the configuration, or --signing-key-file"
     while IFS= read -r line; do
       line=${line%$'\r'}
+      block+=$line$'\n'
       case $part:$line in
-        *:'-----BEGIN PGP PUBLIC KEY BLOCK-----') part=headers ;;
+        *:'-----BEGIN PGP PUBLIC KEY BLOCK-----') part=headers block=$line$'\n' ;;
         *:'-----END PGP PUBLIC KEY BLOCK-----') # there may be several: the old key and the new one
           printf '%s' "$body" | base64 -d >>"$WORK/keyring" 2>/dev/null || broken=yes
+          ARMOURED+=("$block") ENCODED+=("$body")
           part='' body=''
           ;;
         headers:) part=body ;;
@@ -317,15 +336,45 @@ END
     fi
   }
 
-  verify() { # SIGNATURE FILE: a good signature, now valid, by the given key and no other; an exit code alone is no proof
-    local said='' tool='' how=(--)
-    for tool in gpgv gpgv2 gpg none; do ! command -v "$tool" >/dev/null || break; done
-    case $tool in
-      none) fail "$EXIT_TOOL" "gpgv is missing: install gpgv (Debian, Ubuntu), gnupg2 (Red Hat) or gpg2 (SUSE)" ;;
-      gpg) how=(--batch --no-default-keyring --trust-model always --no-auto-check-trustdb --verify) ;;
+  find_verifier() { # VERIFIER: gpgv where there is one, else what the system's family has or gives
+    for VERIFIER in gpgv gpgv2 gpg none; do ! command -v "$VERIFIER" >/dev/null || break; done
+    case $VERIFIER:$FAMILY in
+      none:deb)
+        install_gpgv || fail "$EXIT_TOOL" "gpgv is missing, and apt-get did not bring it ($REPLY): install gpgv"
+        VERIFIER=gpgv
+        ;;
+      none:rpm)
+        command -v rpmkeys >/dev/null || fail "$EXIT_TOOL" "gpgv and rpmkeys are missing: $NEED_GPGV"
+        VERIFIER=rpmkeys
+        ;;
     esac
+  }
+
+  install_gpgv() { # Debian 13 verifies its own packages otherwise; fails with the reason in REPLY
+    local how=(install --yes --no-install-recommends --no-remove gpgv) said=''
+    REPLY='there is no apt-get'
+    command -v apt-get >/dev/null || return 1
+    say "installing gpgv, which checks the package's signature"
+    # At first boot the lists may be old, or none.
+    apt_get "${how[@]}" || { apt_get update && apt_get "${how[@]}"; } || said="apt-get failed: $SAID"
+    last_words "${said:-gpgv is still not there}"
+    command -v gpgv >/dev/null
+  }
+
+  apt_get() { # ARGUMENT…: SAID; asks nothing, waits for a lock at most until the deadline
+    now
+    local left=$(((DEADLINE - REPLY) / 1000))
+    ((left > 0)) || left=0
+    SAID=$(umask 022 && DEBIAN_FRONTEND=noninteractive detached apt-get -qq -o "DPkg::Lock::Timeout=$left" \
+      -o Acquire::Retries=1 -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 "$@" 2>&1)
+  }
+
+  verify() { # SIGNATURE FILE: a good signature, now valid, by the given key and no other; an exit code alone is no proof
+    local said='' how=(--)
+    [[ $VERIFIER != gpg ]] ||
+      how=(--batch --no-default-keyring --trust-model always --no-auto-check-trustdb --verify)
     mkdir -m 0700 "$WORK/gnupg"
-    how=("$tool" --homedir "$WORK/gnupg" --keyring "$WORK/keyring" --status-fd 1 "${how[@]}" "$1" "$2")
+    how=("$VERIFIER" --homedir "$WORK/gnupg" --keyring "$WORK/keyring" --status-fd 1 "${how[@]}" "$1" "$2")
     said=$(detached "${how[@]}" 2>/dev/null) || said+=$'\nfailed'
     case $said in
       *' EXPKEYSIG '*) fail "$EXIT_SIGNATURE" "the signing key has expired: set the publisher's current one" ;;
@@ -333,6 +382,127 @@ END
       *'[GNUPG:] GOODSIG '*'[GNUPG:] VALIDSIG '*) return 0 ;;
     esac
     fail "$EXIT_SIGNATURE" "${2##*/} is not signed by the given key; nothing was installed"
+  }
+
+  # Where there is no gpgv, rpm checks the signature that the package carries within itself.
+
+  verify_by_rpm() { # FILE: what verify() asks for, of a signature over the header and all the rest
+    local i=0 taken=''
+    mkdir -m 0700 "$WORK/rpm"
+    # First without a key: is there a signature, and does this rpm believe nobody but us?
+    rpm_says --checksig --verbose "$1" || true
+    weigh "$1"
+    [[ -z $BY_US ]] || fail "$EXIT_TOOL" "this rpm trusts other keys than the given one: $NEED_GPGV"
+    [[ -n $BY_OTHERS || -n $WRONG || -z $DIGESTS ]] || fail "$EXIT_TOOL" "${1##*/} carries no signature within: $NEED_GPGV"
+    for i in "${!ARMOURED[@]}"; do
+      alive "${ENCODED[i]}" || continue
+      printf '%s' "${ARMOURED[i]}" >"$WORK/rpm.asc"
+      rpm_says --import "$WORK/rpm.asc" || fail "$EXIT_TOOL" "rpm does not take the signing key: $NEED_GPGV"
+      taken=yes
+    done
+    [[ -n $taken ]] || fail "$EXIT_SIGNATURE" "the signing key has expired or was revoked: set the publisher's current one"
+    if rpm_says --checksig --verbose "$1"; then
+      weigh "$1"
+      [[ -n $WRONG$BY_OTHERS || $BY_US != *all* && $BY_US$DIGESTS != *header*payload* ]] || return 0
+    fi
+    fail "$EXIT_SIGNATURE" "${1##*/} is not signed by the given key, says rpm; nothing was installed"
+  }
+
+  rpm_says() { # ARGUMENT…: SAID, by an rpm with a database of our own, and with no leave to do without signature or digest
+    SAID=$(detached rpmkeys --define "_dbpath $WORK/rpm" --define "_keyringpath $WORK/rpm/pubkeys" \
+      --define '_pkgverify_level all' --define '_pkgverify_flags 0x0' "$@" 2>"$WORK/trouble")
+  }
+
+  weigh() { # FILE: BY_US (header, all), BY_OTHERS, DIGESTS and WRONG, out of what rpm SAID of it, line by line
+    local line
+    local signature='^ +[A-Za-z0-9/ ]*[Ss]ignature, key (ID|fingerprint:) [0-9a-f]{8,64}: (OK|NOKEY)$'
+    local digest='^ +[A-Za-z0-9 ]+ digest: OK( \([0-9a-f]+\))?$' absent='^ +[A-Za-z0-9 ]+: NOTFOUND$'
+    BY_US='' BY_OTHERS='' DIGESTS='' WRONG=''
+    while IFS= read -r line; do
+      if [[ $line =~ $signature ]]; then
+        case $line in
+          *NOKEY) BY_OTHERS=yes ;;
+          *' Header '*) BY_US+=' header' ;;
+          *) BY_US+=' all' ;; # header and payload
+        esac
+      elif [[ $line =~ $digest ]]; then
+        DIGESTS+=" ${line%% digest: OK*}"
+        DIGESTS=${DIGESTS//Payload/payload}
+      elif [[ ! $line =~ $absent && -n $line && $line != "$1:" ]]; then
+        WRONG=yes
+      fi
+    done <<<"$SAID"
+  }
+
+  alive() { # BASE64: whether all OpenPGP keys in it are valid today; most rpms do not ask
+    local -a b=()
+    local at=0 kind made=0 newest=0 ends=0 today=0
+    read -r -d '' -a b <<<"$(printf '%s' "$1" | base64 -d | od -An -v -tu1)" || true
+    today=$(date +%s)
+    while ((at < ${#b[@]})); do
+      if (((b[at] & 192) == 192 && (b[at + 1] < 224 || b[at + 1] == 255))); then
+        kind=$((b[at] & 63))
+        sized $((at + 1))
+      else
+        (((b[at] & 192) == 128 && (b[at] & 3) < 3)) || return 1 # no packet of known size
+        kind=$((b[at] >> 2 & 15))
+        number $((at + 1)) $((1 << (b[at] & 3)))
+        SIZE=$REPLY BODY=$((at + 1 + (1 << (b[at] & 3))))
+      fi
+      case $kind in
+        6 | 14) # a key or subkey; the one before is settled
+          ((b[BODY] == 4 && (ends == 0 || ends > today))) || return 1
+          number $((BODY + 1)) 4
+          made=$REPLY newest=0 ends=0
+          ;;
+        2) self_signature $((BODY + SIZE)) || return 1 ;;
+      esac
+      at=$((BODY + SIZE))
+    done
+    ((made && at == ${#b[@]} && (ends == 0 || ends > today)))
+  }
+
+  self_signature() { # END: what the newest says of its key's end counts; fails if the key is revoked
+    local end=$1 at stamp=0 life=0 own=''
+    [[ ${b[BODY]} == 4 ]] || return 0
+    case ${b[BODY + 1]} in
+      32 | 40) return 1 ;;
+      16 | 17 | 18 | 19 | 24 | 31) ;;
+      *) return 0 ;;
+    esac
+    number $((BODY + 4)) 2
+    at=$((BODY + 6))
+    ((at + REPLY > end)) || end=$((at + REPLY)) # the signed part alone
+    local SIZE BODY
+    while ((at < end)); do
+      sized "$at"
+      number $((BODY + 1)) 4
+      case $((${b[BODY]:-0} & 127)) in
+        2) stamp=$REPLY ;;
+        9) life=$REPLY own=yes ;;
+        27) own=yes ;; # what the key may do: only its owner says so
+      esac
+      at=$((BODY + SIZE))
+    done
+    [[ -z $own ]] || ((stamp < newest)) || newest=$stamp ends=$((life ? made + life : 0))
+  }
+
+  sized() { # AT: SIZE, and BODY, where it begins, of what has its length there
+    local first=${b[$1]:-0}
+    if ((first < 192)); then
+      SIZE=$first BODY=$(($1 + 1))
+    elif ((first < 255)); then
+      SIZE=$(((first - 192) * 256 + ${b[$1 + 1]:-0} + 192)) BODY=$(($1 + 2))
+    else
+      number $(($1 + 1)) 4
+      SIZE=$REPLY BODY=$(($1 + 5))
+    fi
+  }
+
+  number() { # AT COUNT: REPLY, of so many bytes
+    local i
+    REPLY=0
+    for ((i = $1; i < $1 + $2; i++)); do REPLY=$((REPLY * 256 + ${b[i]:-0})); done
   }
 
   install_package() { # FILE

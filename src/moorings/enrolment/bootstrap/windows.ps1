@@ -70,7 +70,9 @@ function Invoke-MooringsBootstrap {
 
     # Sleeps that long plus a random part that grows; false, unslept, if that passes the deadline.
     function Wait-Turn([int]$Attempt, [double]$Seconds) {
-        $ceiling = [Math]::Min($RetryCap, $RetryBase * [Math]::Pow(2, [Math]::Min($Attempt, 10)))
+        $ceiling = $RetryBase * [Math]::Pow(2, [Math]::Min($Attempt, 10))
+        # Others were told the same seconds: they would all come back together.
+        $ceiling = [Math]::Min($RetryCap, [Math]::Max($ceiling, $Seconds))
         # Servers cloned from one image boot alike; a new GUID's bytes are never alike.
         $share = [BitConverter]::ToUInt32([Guid]::NewGuid().ToByteArray(), 0) / [uint32]::MaxValue
         $delay = $Seconds + $ceiling * $share
@@ -106,12 +108,18 @@ function Invoke-MooringsBootstrap {
             Restart-Service -Name $Service -Force
         } catch { Stop-Run Service "the service $Service does not start; see $env:ProgramData\Amazon\SSM\Logs" }
         $limit = $Clock.Elapsed.TotalSeconds + $StartWait
-        $seen = 0
+        $since = -1
         while ($true) {
-            # An agent that cannot use its registration ends at once.
-            if (Test-Running) { $seen++ } else { $seen = 0 }
-            if ($seen -ge 2) { return }
-            if ($Clock.Elapsed.TotalSeconds -ge $limit) { Stop-Run Service "the agent does not stay up; see $env:ProgramData\Amazon\SSM\Logs" }
+            # An agent that cannot use its registration comes up, and ends a moment later.
+            $running = Test-Running
+            $now = $Clock.Elapsed.TotalSeconds
+            if ($running) {
+                if ($since -lt 0) { $since = $now }
+                if ($now - $since -ge $StartStay) { return }
+            } else {
+                $since = -1
+                if ($now -ge $limit) { Stop-Run Service "the agent does not stay up; see $env:ProgramData\Amazon\SSM\Logs" }
+            }
             [Threading.Thread]::Sleep([int]($StartPoll * 1000))
         }
     }
@@ -408,6 +416,7 @@ function Invoke-MooringsBootstrap {
         $RetryCap = Get-Seconds 'MOORINGS_RETRY_CAP' '20'
         $StartWait = Get-Seconds 'MOORINGS_START_WAIT' '60'
         $StartPoll = Get-Seconds 'MOORINGS_START_POLL' '0.5'
+        $StartStay = Get-Seconds 'MOORINGS_START_STAY' '2'
         $lock = Enter-Lock
         $Work = Initialize-State
         if ($Uninstall) { Remove-Node } else { Set-Node }
