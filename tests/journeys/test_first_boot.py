@@ -72,6 +72,23 @@ def test_a_server_of_each_kind_becomes_an_online_managed_node_of_its_pool(
     assert {tag["Key"]: tag["Value"] for tag in named["TagList"]} == TAGS
 
 
+@pytest.mark.parametrize("system", ["rhel-9", "sles-15"])
+def test_a_server_without_gpgv_has_the_package_checked_by_rpm(site: Site, system: str) -> None:
+    """The simulated rpmkeys still finds the real gpgv; the script does not."""
+    machine = site.make(os=system, user_data="#!/bin/sh\n").boot().wait_booted(BOOT_SECONDS)
+    away = "/usr/libexec/localcloud"
+    hide = f"mkdir -p {away} && mv /usr/bin/gpgv {away} && rm -f /usr/bin/gpg /usr/bin/gpgv2"
+    assert machine.run(["sh", "-c", f"{hide}; command -v gpgv gpgv2 gpg"]).stdout == ""
+    fetch = f"set -o pipefail; curl -fsS --proto =https '{site.deployed.api_url}/bootstrap/linux' | bash -x"
+
+    run = machine.run(["bash", "-c", fetch], environment=TUNING)
+
+    assert run.returncode == 0, run.stderr
+    assert "rpmkeys --define" in run.stderr
+    assert ".rpm.sig" not in run.stderr
+    assert site.online(machine)["InstanceId"] == machine.node_id
+
+
 def test_a_registered_server_keeps_no_key_and_its_agent_runs(site: Site, fleet: dict[str, Machine]) -> None:
     for machine in fleet.values():
         assert machine.agent_running

@@ -1,5 +1,6 @@
 """Machines as managed nodes: real packages, the agent inside, what the service sees."""
 
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -167,6 +168,34 @@ def test_a_simulated_rpm_needs_the_key_to_verify(make: Make, cloud: LocalCloud, 
     assert machine.run(["rpm", "-q", "amazon-ssm-agent"]).stdout == "amazon-ssm-agent-3.3.0.0-1.x86_64\n"
     assert machine.run(["rpm", "-e", "amazon-ssm-agent"]).returncode == 0
     assert machine.run(["rpm", "-q", "amazon-ssm-agent"]).returncode == 1
+
+
+def test_rpmkeys_has_a_database_of_its_own_where_it_is_told_to(make: Make, cloud: LocalCloud) -> None:
+    machine = make(os="rhel-9", arch="amd64")
+    script = f"""cd /tmp && mkdir db && cat > key
+curl -fsS -O {cloud.machines.package_source}/linux_amd64/amazon-ssm-agent.rpm
+check() {{ rpmkeys --define "_dbpath /tmp/db" --define "_pkgverify_level all" --checksig --verbose "$1"; echo $?; }}
+check amazon-ssm-agent.rpm
+rpmkeys --define "_dbpath /tmp/db" --import key
+check amazon-ssm-agent.rpm
+mkdir parts && tar -xzf amazon-ssm-agent.rpm -C parts
+echo spoilt >>parts/postinstall && tar -czf bad.rpm -C parts .
+check bad.rpm
+rm parts/signature && tar -czf unsigned.rpm -C parts .
+check unsigned.rpm
+rpmkeys --checksig unsigned.rpm
+rpmkeys --checksig amazon-ssm-agent.rpm
+"""
+    said = machine.run(["bash", "-c", script], input=cloud.machines.signing_key).stdout
+
+    assert re.sub("key ID [0-9a-f]{8}:", "key ID:", said).splitlines() == [
+        *("amazon-ssm-agent.rpm:", "    V4 RSA/SHA512 Signature, key ID: NOKEY", "1"),
+        *("amazon-ssm-agent.rpm:", "    V4 RSA/SHA512 Signature, key ID: OK", "0"),
+        *("bad.rpm:", "    V4 RSA/SHA512 Signature, key ID: BAD", "1"),
+        *("unsigned.rpm:", "    RSA signature: NOTFOUND", "    DSA signature: NOTFOUND", "1"),
+        "unsigned.rpm: digests OK",
+        "amazon-ssm-agent.rpm: digests SIGNATURES NOT OK",
+    ]
 
 
 def test_twelve_servers_boot_and_register_at_once(cloud: LocalCloud, make: Make, enrolling: str) -> None:
