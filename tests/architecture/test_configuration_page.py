@@ -106,7 +106,7 @@ def test_fields_without_default_are_required_and_those_with_one_are_not() -> Non
     }
 
     assert required["pool"] == {"name", "node_role"}
-    assert required["rule"] == set(DOCUMENTED["rule"]) - {"tags"}
+    assert required["rule"] == set(DOCUMENTED["rule"]) - {"vpce", "tags"}
     assert not required["bootstrap"] | required["stale_nodes"] | required["single-use"]
     for table in ("pool", "rule"):
         with pytest.raises(Misconfigured) as refused:

@@ -76,6 +76,7 @@ def test_an_applied_document_is_in_force_with_the_stacks_role_and_endpoint(
     assert in_force.version == 2
     assert in_force.pools["web"].node_role == "nodes"
     assert in_force.rules[0].vpces == {"vpce-0123456789abcdef0"}
+    assert "vpce" not in cli("enrolment", "pools", "show", "--stack-name", stack.name).out
 
 
 def test_applying_the_same_again_changes_nothing(cli: Cli, stack: Deployed, file: Path) -> None:

@@ -41,6 +41,11 @@ def _deploy(account: Account, plan: EnrolmentPlan, **options: Any) -> Deployed:
     return deploy(plan, aws=account.aws, clock=BriefClock(), platform=platform, **options)
 
 
+def _preview(account: Account, plan: EnrolmentPlan) -> Any:
+    platform = function_platform(account.cloud.function_platform)
+    return preview(plan, aws=account.aws, clock=BriefClock(), platform=platform)
+
+
 def _remove(account: Account, stack: str, **options: Any) -> Any:
     return remove(stack, aws=account.aws, clock=BriefClock(), **options)
 
@@ -92,8 +97,8 @@ def test_the_functions_are_told_apart_from_the_other_stacks(standing: Standing) 
     assert api["MOORINGS_CODE_PREFIX"] == f"/moorings/{api['MOORINGS_STACK']}" == standing.one.outputs["CodePrefix"]
     assert api["MOORINGS_KEEPER"] == standing.one.outputs["KeeperFunctionName"]
     assert api["MOORINGS_KMS_KEY"] == standing.one.outputs["KmsKeyArn"]
-    for name in ("MOORINGS_STACK", "MOORINGS_TABLE", "MOORINGS_CODE_PREFIX", "MOORINGS_KMS_KEY", "MOORINGS_API_URL"):
-        assert keeper[name] == api[name]
+    shared = ("STACK", "TABLE", "CODE_PREFIX", "KMS_KEY", "API_URL", "VPCE")
+    assert [keeper[f"MOORINGS_{name}"] for name in shared] == [api[f"MOORINGS_{name}"] for name in shared]
 
 
 def test_the_default_configuration_is_a_valid_document(standing: Standing) -> None:
@@ -107,9 +112,10 @@ def test_the_default_configuration_is_a_valid_document(standing: Standing) -> No
 def test_the_network_rule_names_this_endpoint_and_the_given_ranges(standing: Standing) -> None:
     text = _environment(standing.account, standing.one)["MOORINGS_DEFAULT_CONFIGURATION"]
 
-    (rule,) = configuration.parse(configuration.parse_json(text), version=0).rules
+    own = _environment(standing.account, standing.one)["MOORINGS_VPCE"]
+    (rule,) = configuration.parse(configuration.parse_json(text), version=0, own_vpce=own).rules
 
-    assert rule.vpces == {standing.one.vpc_endpoint}
+    assert rule.vpces == {own} == {standing.one.vpc_endpoint}
     assert [str(cidr) for cidr in rule.cidrs] == ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]
 
 
@@ -136,8 +142,12 @@ def test_no_output_holds_a_secret(standing: Standing) -> None:
 def test_without_the_network_proof_nothing_is_granted_by_default(account: Account, name: str) -> None:
     deployed = _deploy(account, _plan(name, allow_network_proof=False))
 
-    text = _environment(account, deployed)["MOORINGS_DEFAULT_CONFIGURATION"]
-    assert configuration.parse(configuration.parse_json(text), version=0).rules == ()
+    environment = _environment(account, deployed)
+    assert (
+        configuration.parse(configuration.parse_json(environment["MOORINGS_DEFAULT_CONFIGURATION"]), version=0).rules
+        == ()
+    )
+    assert environment["MOORINGS_PROOFS"] == ""
 
 
 def test_an_endpoint_without_private_names_gives_urls_with_the_endpoints_own(account: Account, name: str) -> None:
@@ -185,6 +195,73 @@ def test_a_configuration_is_stored_once_and_its_pools_take_the_stacks_role(accou
     )["Item"]
     parsed = configuration.parse(configuration.parse_json(item["document"]["S"]), version=1)
     assert [pool.node_role for pool in parsed.pools.values()] == [first.node_role, "Other"]
+
+
+OTHER = ExistingEndpoint(id="vpce-0fedcba9876543210")
+
+
+def _document(*vpce: str) -> dict[str, Any]:
+    """One pool, and one rule that names these endpoints; none: the stack's own."""
+    named = {"vpce": list(vpce)} if vpce else {}
+    rule = {"name": "dc", "proof": "network", "cidr": ["10.0.0.0/8"], "pools": ["web"], **named}
+    return {"pool": [{"name": "web"}], "rule": [rule]}
+
+
+def _stored(account: Account, deployed: Deployed) -> dict[str, Any]:
+    item = account.aws.client("dynamodb").get_item(
+        TableName=deployed.outputs["LedgerTable"], Key={"pk": {"S": "configuration"}}
+    )["Item"]
+    return configuration.parse_json(item["document"]["S"])
+
+
+def test_a_rule_without_endpoint_follows_the_stack_to_another_endpoint(account: Account, name: str) -> None:
+    first = _deploy(account, _plan(name, configuration=_document()))
+    assert "vpce" not in _stored(account, first)["rule"][0]
+
+    moved = _deploy(account, _plan(name, endpoint=OTHER))
+
+    assert (moved.vpc_endpoint, moved.configuration_version) == (OTHER.id, 1)
+    for output in ("ApiFunctionName", "KeeperFunctionName"):
+        assert _environment(account, moved, output)["MOORINGS_VPCE"] == OTHER.id
+
+
+def test_another_endpoint_that_no_stored_rule_admits_is_refused_before_anything_changes(
+    account: Account, name: str
+) -> None:
+    first = _deploy(account, _plan(name, configuration=_document(VPCE.id)))
+    stacks = Stacks(account.aws, clock=BriefClock())
+    before = stacks.find(name)
+
+    for look in (_deploy, _preview):
+        with pytest.raises(Misconfigured, match=f"rule 'dc' names {VPCE.id}") as refused:
+            look(account, _plan(name, endpoint=OTHER))
+        assert "leave vpce out" in refused.value.remedy
+
+    assert stacks.find(name) == before
+    assert _stored(account, first)["rule"][0]["vpce"] == [VPCE.id]
+    # The remedy works.
+    assert _deploy(account, _plan(name, endpoint=OTHER, configuration=_document())).configuration_version == 2
+
+
+def test_a_given_document_that_admits_nobody_through_the_endpoint_is_refused(account: Account, name: str) -> None:
+    with pytest.raises(Misconfigured, match="rule 'dc' names vpce-0fedcba9876543210"):
+        _deploy(account, _plan(name, configuration=_document(OTHER.id)))
+    with pytest.raises(Misconfigured, match="an endpoint that is yet to be made"):
+        _deploy(account, _plan(name, endpoint=_new_endpoint(account), configuration=_document(OTHER.id)))
+
+    assert Stacks(account.aws, clock=BriefClock()).find(f"{name}-endpoint") is None
+
+
+def test_a_stored_document_that_no_longer_holds_stops_an_update(account: Account, name: str) -> None:
+    """New functions would start without a configuration and answer nothing but errors."""
+    first = _deploy(account, _plan(name, configuration=_document()))
+    broken = {"pk": {"S": "configuration"}, "document": {"S": '{"pool":[]}'}, "version": {"N": "2"}}
+    account.aws.client("dynamodb").put_item(TableName=first.outputs["LedgerTable"], Item=broken)
+
+    with pytest.raises(Misconfigured, match="does not hold for this version"):
+        _deploy(account, _plan(name))
+
+    assert _deploy(account, _plan(name, configuration=_document())).configuration_version == 3
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def test_a_starting_environment_makes_its_clients_before_the_first_request(tmp_p
 from moorings.enrolment import {handler}
 print(json.dumps([{handler}._enrolment.cache_info().currsize, "boto3" in sys.modules]))
 """
-    settings = ("TABLE", "STACK", "CODE_PREFIX", "KMS_KEY", "KEEPER", "API_URL", "DEFAULT_CONFIGURATION")
+    settings = ("TABLE", "STACK", "CODE_PREFIX", "KMS_KEY", "KEEPER", "API_URL", "VPCE", "DEFAULT_CONFIGURATION")
     variables = {f"MOORINGS_{name}": name.lower() for name in settings}
 
     made, with_boto3 = _in_the_zip(

@@ -57,6 +57,19 @@ deregister = true
 """
 
 
+def test_a_rule_that_names_no_endpoint_means_the_stacks_own_whatever_that_is_when_it_is_read() -> None:
+    rules = [{key: value for key, value in RULE.items() if key != "vpce"}, RULE | {"name": "named"}]
+    document = {"pool": [POOL], "rule": rules}
+
+    first, second, unknown = (
+        configuration.parse(document, version=1, own_vpce=own).rules for own in ("vpce-0aaaaaaa", "vpce-0bbbbbbb", "")
+    )
+
+    assert [rule.vpces for rule in first] == [{"vpce-0aaaaaaa"}, {"vpce-0123456789abcdef0"}]
+    assert [rule.vpces for rule in second] == [{"vpce-0bbbbbbb"}, {"vpce-0123456789abcdef0"}]
+    assert [rule.vpces for rule in unknown] == [set(), {"vpce-0123456789abcdef0"}]  # matches nobody
+
+
 def _parse(document: Any) -> Configuration:
     return configuration.parse(document, version=1)
 
@@ -177,7 +190,6 @@ BAD_RULES = [
     ({"name": None}, "name is missing"),
     ({"proof": "azure"}, "proof is 'azure'"),
     ({"proof": None}, "proof is missing"),
-    ({"vpce": None}, "vpce must be a list"),
     ({"vpce": []}, "vpce must be a list"),
     ({"vpce": "vpce-0123456789abcdef0"}, "vpce must be a list"),
     ({"vpce": ["vpc-0123456789abcdef0"]}, "vpce holds 'vpc-0123456789abcdef0'"),

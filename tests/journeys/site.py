@@ -148,7 +148,7 @@ class Site:
     def node(self, machine: Machine) -> Mapping[str, Any]:
         """What Systems Manager says of a server, as the AWS CLI would show it; empty if it is no managed node."""
         wanted = [{"Key": "InstanceIds", "Values": [machine.node_id]}] if machine.node_id else []
-        found = self.cloud.client("ssm").describe_instance_information(Filters=wanted)["InstanceInformationList"]
+        found = self.aws.client("ssm").describe_instance_information(Filters=wanted)["InstanceInformationList"]
         return found[0] if wanted and found else {}
 
     def online(self, machine: Machine) -> Mapping[str, Any]:
@@ -187,7 +187,7 @@ class Site:
 
     def keep(self) -> None:
         """One full run of the keeper, as its schedule asks for; it must not fail."""
-        done = self.cloud.functions.invoke(self.keeper_function, b'{"source": "aws.events"}')
+        done = self.cloud.functions.invoke(self.keeper_function, b'{"source": "aws.events"}', region=self.aws.region)
         assert not done.function_error, done.payload
 
     def settle(self) -> None:
@@ -216,7 +216,8 @@ class Site:
 
     def audit(self, event: str) -> list[Mapping[str, Any]]:
         """The audit records of one kind, from both functions' logs."""
-        lines = [*self.cloud.functions.logs(self.api_function), *self.cloud.functions.logs(self.keeper_function)]
+        functions = (self.api_function, self.keeper_function)
+        lines = [line for one in functions for line in self.cloud.functions.logs(one, region=self.aws.region)]
         records = [json.loads(line) for line in lines if line.startswith("{") and f'"{event}"' in line]
         facts = [record.get("message") for record in records]
         return [fact for fact in facts if isinstance(fact, dict) and fact.get("event") == event]
@@ -273,11 +274,11 @@ def network(aws: Aws) -> tuple[str, tuple[str, ...]]:
     return vpc, tuple(ec2.create_subnet(VpcId=vpc, CidrBlock=cidr)["Subnet"]["SubnetId"] for cidr in cidrs)
 
 
-def account(cloud: LocalCloud) -> Aws:
-    """The operator of a local cloud. In this process, calls need no socket."""
+def account(cloud: LocalCloud, *, region: str = "") -> Aws:
+    """The operator of a local cloud, in its home Region or another. In this process, calls need no socket."""
     session = cloud.session()
     attach(session, cloud.world.endpoint.dispatch)
-    return Aws(region=cloud.world.region, session=session)
+    return Aws(region=region or cloud.world.region, session=session)
 
 
 def deploy(plan: EnrolmentPlan, *, cloud: LocalCloud, aws: Aws) -> Deployed:
@@ -318,6 +319,21 @@ def second(site: Site, stack: str, *, allow_network_proof: bool = True) -> Site:
     )
     deployed = deploy(plan, cloud=site.cloud, aws=site.aws)
     return Site(cloud=site.cloud, aws=site.aws, plan=plan, deployed=deployed, vpc=site.vpc)
+
+
+def another_endpoint(site: Site) -> str:
+    """A further VPC endpoint beside the site's own, open to everything."""
+    ec2 = site.cloud.client("ec2")
+    mine = ec2.describe_vpc_endpoints(VpcEndpointIds=[site.deployed.vpc_endpoint])["VpcEndpoints"][0]
+    made = ec2.create_vpc_endpoint(
+        VpcId=site.vpc,
+        ServiceName=mine["ServiceName"],
+        VpcEndpointType="Interface",
+        SubnetIds=mine["SubnetIds"],
+        SecurityGroupIds=[group["GroupId"] for group in mine["Groups"]],
+        PrivateDnsEnabled=False,
+    )
+    return str(made["VpcEndpoint"]["VpcEndpointId"])
 
 
 def eventually(looked: Callable[[], Any], *, within: float = 30.0) -> Any:

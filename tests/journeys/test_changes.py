@@ -105,7 +105,6 @@ def _apply(site: Site, *pools: dict[str, Any]) -> int:
     """What `moorings enrolment pools apply` does; the version that is in force then."""
     enrolled = site.enrolled
     wanted = document(*({"node_role": site.deployed.node_role, **pool} for pool in pools))
-    wanted["rule"][0]["vpce"] = [site.deployed.vpc_endpoint]
     return enrolled.configurations.apply(wanted, replacing=enrolled.configurations.document()[1]).version
 
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
-from tests.journeys.site import UNLISTED, Answer, Site, standing
+from tests.journeys.site import UNLISTED, Answer, Site, another_endpoint, standing
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +145,7 @@ def test_over_the_stages_rate_the_answer_is_429_and_when_to_come_back(site: Site
 
 def test_the_resource_policy_alone_keeps_other_endpoints_out(site: Site) -> None:
     """Another endpoint of the same VPC, open to everything, reaches the gateway and no further."""
-    other, invoked = _endpoint(site), _invocations(site)
+    other, invoked = another_endpoint(site), _invocations(site)
 
     answer = site.ask("GET", "", vpce=other)
 
@@ -174,17 +174,3 @@ def test_the_endpoints_own_policy_keeps_out_what_it_does_not_allow(site: Site) -
 
 def _invocations(site: Site) -> int:
     return sum(line.startswith("START ") for line in site.cloud.functions.logs(site.api_function))
-
-
-def _endpoint(site: Site) -> str:
-    ec2 = site.cloud.client("ec2")
-    mine = ec2.describe_vpc_endpoints(VpcEndpointIds=[site.deployed.vpc_endpoint])["VpcEndpoints"][0]
-    made = ec2.create_vpc_endpoint(
-        VpcId=site.vpc,
-        ServiceName=mine["ServiceName"],
-        VpcEndpointType="Interface",
-        SubnetIds=mine["SubnetIds"],
-        SecurityGroupIds=[group["GroupId"] for group in mine["Groups"]],
-        PrivateDnsEnabled=False,
-    )
-    return str(made["VpcEndpoint"]["VpcEndpointId"])

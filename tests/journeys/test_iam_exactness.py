@@ -15,7 +15,7 @@ from tests.journeys.site import Site, document, second, standing
 
 from localcloud.aws.iam.exactness import Exactness, of_role
 from localcloud.aws.ssm.nodes import ManagedNodes
-from moorings.deploy.enrolment import with_endpoint, with_node_role
+from moorings.deploy.documents import with_node_role
 from moorings.enrolment.model import KEEPER_PERIOD, LEASE
 
 # Allowed, but on no path that can be driven: action → why the policy has it all the same. Nothing is, at present.
@@ -75,7 +75,7 @@ def _keep(site: Site) -> None:
 
 def _apply(site: Site, wanted: dict[str, Any]) -> None:
     """Put a document in force with which the functions, started before, have to catch up."""
-    filled = with_endpoint(with_node_role(wanted, site.deployed.node_role), site.deployed.vpc_endpoint)
+    filled = with_node_role(wanted, site.deployed.node_role)
     configurations = site.enrolled.configurations
     configurations.apply(filled, replacing=configurations.document()[1])
 

@@ -11,7 +11,7 @@ from moorings.cli import toml
 from moorings.cli.options import STACK, DryRun, Json, Profile, Region, StackName, Yes
 from moorings.cli.output import Results, Talk, counted
 from moorings.cli.surroundings import Enrolled, open_aws, open_enrolment
-from moorings.deploy.enrolment import UNKNOWN_ENDPOINT, UNKNOWN_ROLE, with_endpoint, with_node_role
+from moorings.deploy.documents import UNKNOWN_ENDPOINT, UNKNOWN_ROLE, with_node_role
 from moorings.enrolment import configuration
 from moorings.enrolment.fields import written
 from moorings.enrolment.model import Pool
@@ -49,7 +49,7 @@ def show(stack_name: StackName = STACK, json: Json = False, region: Region = "",
 def validate(file: File, json: Json = False) -> None:
     """Check a configuration document; needs no account. Every problem is named, with its place.
 
-    A pool without node_role takes the role of the stack, a rule without vpce the endpoint of the stack.
+    A pool without node_role takes the role of the stack; a rule without vpce means the endpoint of the stack.
 
     \b
     Examples:
@@ -57,7 +57,7 @@ def validate(file: File, json: Json = False) -> None:
       moorings enrolment pools validate - --json < pools.toml
     """
     results = Results(as_json=json)
-    checked = configuration.parse(_filled(read(file), UNKNOWN_ROLE, UNKNOWN_ENDPOINT), version=1)
+    checked = configuration.parse(with_node_role(read(file), UNKNOWN_ROLE), version=1, own_vpce=UNKNOWN_ENDPOINT)
     if json:
         results.json({"valid": True, "pools": list(checked.pools), "rules": [rule.name for rule in checked.rules]})
         return
@@ -88,12 +88,10 @@ def apply(
     """
     results, talk = Results(as_json=json), Talk()
     given = read(file)
-    configuration.parse(_filled(given, UNKNOWN_ROLE, UNKNOWN_ENDPOINT), version=1)
+    configuration.parse(with_node_role(given, UNKNOWN_ROLE), version=1, own_vpce=UNKNOWN_ENDPOINT)
     enrolled = open_enrolment(open_aws(region, profile), stack_name, talk=talk)
     old, version = _in_force(enrolled)
-    wanted = _filled(
-        given, enrolled.stack.outputs["NodeRoleName"], enrolled.stack.parameters.get("VpcEndpointForApiGateway", "")
-    )
+    wanted = with_node_role(given, enrolled.stack.outputs["NodeRoleName"])
     changed = old != wanted
     if changed and not json:
         _show_difference(talk, old, wanted)
@@ -135,10 +133,6 @@ def pool_row(pool: Pool) -> tuple[str, ...]:
     spans = (written(pool.life), written(pool.margin), written(pool.claim_window))
     role = "of the stack" if pool.node_role == UNKNOWN_ROLE else pool.node_role
     return (pool.name, pool.mode.value, f"{pool.registration_limit:,}", *spans, f"{pool.grants_per_hour:,}", role)
-
-
-def _filled(document: dict[str, Any], role: str, endpoint: str) -> dict[str, Any]:
-    return with_endpoint(with_node_role(document, role), endpoint)
 
 
 def _in_force(enrolled: Enrolled) -> tuple[dict[str, Any], int]:

@@ -11,6 +11,7 @@ from moorings.cli.options import checked_stack_name
 from moorings.cli.output import Talk
 from moorings.clock import SystemClock
 from moorings.clouds.aws import Aws, calling
+from moorings.deploy.documents import stored_in
 from moorings.deploy.stacks import Stack, Stacks
 from moorings.enrolment.aws import LambdaKeeper, SsmActivations, StoredConfigurations
 from moorings.enrolment.dynamodb import DynamoLedger
@@ -80,9 +81,8 @@ def open_enrolment(aws: Aws, name: str, *, talk: Talk) -> Enrolled:
 
 def _configurations(aws: Aws, stack: Stack) -> StoredConfigurations:
     """Until one is stored, the functions work with the stack's own default, which only they are told."""
-    table, clock, client = stack.outputs["LedgerTable"], SystemClock(), aws.client("dynamodb")
-    code_key = stack.outputs["KmsKeyArn"]
-    stored = StoredConfigurations(client=client, table=table, default="", code_key=code_key, clock=clock)
+    clock = SystemClock()
+    stored = stored_in(stack, aws=aws, clock=clock)
     if stored.document()[1]:
         return stored
     with calling("lambda:GetFunctionConfiguration"):
@@ -90,7 +90,7 @@ def _configurations(aws: Aws, stack: Stack) -> StoredConfigurations:
             FunctionName=stack.outputs["ApiFunctionName"]
         )
     default = str(described.get("Environment", {}).get("Variables", {}).get(_DEFAULT_CONFIGURATION, ""))
-    return StoredConfigurations(client=client, table=table, default=default, code_key=code_key, clock=clock)
+    return stored_in(stack, aws=aws, clock=clock, default=default)
 
 
 def _region_of_profile(profile: str) -> str:

@@ -13,19 +13,23 @@ from moorings.clock import Clock
 from moorings.clouds.aws import Aws, calling
 from moorings.deploy import templates
 from moorings.deploy.artifacts import Artifacts, key_of
+from moorings.deploy.documents import (
+    UNKNOWN_ENDPOINT,
+    UNKNOWN_ROLE,
+    check_given,
+    check_stored,
+    stored_in,
+    with_node_role,
+)
 from moorings.deploy.leftovers import sweep
 from moorings.deploy.package import DEFAULT_PLATFORM, FunctionPlatform, build
 from moorings.deploy.stacks import ChangeSet, Stack, StackEvent, Stacks, StackSpec
 from moorings.enrolment import configuration
-from moorings.enrolment.aws import StoredConfigurations
 from moorings.errors import Misconfigured, Refused
 
 DEFAULT_STACK = "moorings-enrolment"
 # Parameters of the stack that the plan has fields for, or that follow from the zip.
 _OURS = frozenset({"VpcEndpointForApiGateway", "AllowNetworkProof", "ArtifactBucket", "ArtifactKey", "Architecture"})
-# Stands for an endpoint that is yet to be made, where a document or a plan is only looked at.
-UNKNOWN_ENDPOINT = "vpce-00000000000000000"
-UNKNOWN_ROLE = "the-role-of-the-stack"
 TAGS: Mapping[str, str] = {"application": "moorings"}
 
 
@@ -126,14 +130,18 @@ def deploy(
     `Stacks.plan` and `Stacks.execute` do.
     """
     _check(plan)
+    stacks = Stacks(aws, clock=clock)
+    expected = _expected_endpoint(plan, stacks)
+    _check_way_in(plan, expected, stacks, aws, clock)
     on_progress(Step("packaging the functions"))
     package = build("enrolment", platform=platform)
     artifacts = Artifacts(aws, bucket=plan.artifact_bucket)
     on_progress(Step(f"uploading {len(package.content) / 1e6:.1f} MB to {artifacts.bucket}"))
     artifacts.ensure_bucket()
     key = artifacts.store(package, stack=plan.stack)
-    stacks = Stacks(aws, clock=clock)
     endpoint = _endpoint(plan, stacks, on_progress, approve)
+    if endpoint != expected:
+        _check_way_in(plan, endpoint, stacks, aws, clock)
     spec = _stack_spec(plan, endpoint, aws, bucket=artifacts.bucket, key=key, platform=platform)
     stack = _make(spec, stacks, on_progress, approve)
     version = _configure(plan, stack, aws, clock, on_progress)
@@ -164,14 +172,11 @@ def preview(
     """
     _check(plan)
     stacks, bucket = Stacks(aws, clock=clock), Artifacts(aws, bucket=plan.artifact_bucket).bucket
+    endpoint = _expected_endpoint(plan, stacks)
+    _check_way_in(plan, endpoint, stacks, aws, clock)
     on_progress(Step("packaging the functions"))
     key = key_of(build("enrolment", platform=platform), stack=plan.stack)
     specs = [_endpoint_spec(plan, plan.endpoint)] if isinstance(plan.endpoint, NewEndpoint) else []
-    if isinstance(plan.endpoint, ExistingEndpoint):
-        endpoint = plan.endpoint.id
-    else:
-        made = stacks.find(endpoint_stack(plan.stack))
-        endpoint = made.outputs["VpcEndpoint"] if made else UNKNOWN_ENDPOINT
     specs.append(_stack_spec(plan, endpoint, aws, bucket=bucket, key=key, platform=platform))
     planned = []
     for spec in specs:
@@ -223,27 +228,6 @@ def remove(
     )
 
 
-def with_node_role(document: Mapping[str, Any], role: str) -> dict[str, Any]:
-    """A configuration document whose pools take the stack's node role unless they name another."""
-    pools = document.get("pool")
-    if not isinstance(pools, list):
-        return dict(document)
-    filled = [{"node_role": role, **pool} if isinstance(pool, Mapping) else pool for pool in pools]
-    return {**document, "pool": filled}
-
-
-def with_endpoint(document: Mapping[str, Any], vpc_endpoint: str) -> dict[str, Any]:
-    """A configuration document whose network rules take the stack's VPC endpoint unless they name others.
-
-    A first deployment makes the endpoint: whoever writes its document cannot know the id yet.
-    """
-    rules = document.get("rule")
-    if not isinstance(rules, list):
-        return dict(document)
-    filled = [{"vpce": [vpc_endpoint], **rule} if isinstance(rule, Mapping) else rule for rule in rules]
-    return {**document, "rule": filled}
-
-
 def _check(plan: EnrolmentPlan) -> None:
     known = templates.parameter_names(templates.read(templates.STACK))
     unknown = sorted(set(plan.parameters) - known | set(plan.parameters) & _OURS)
@@ -260,8 +244,27 @@ def _check(plan: EnrolmentPlan) -> None:
                 f"AllowedSourceCidrs: {error}", remedy="write address ranges such as 10.0.0.0/8"
             ) from error
     if plan.configuration is not None:
-        filled = with_endpoint(with_node_role(plan.configuration, UNKNOWN_ROLE), UNKNOWN_ENDPOINT)
+        filled = with_node_role(plan.configuration, UNKNOWN_ROLE)
         configuration.parse(filled, version=1)
+
+
+def _check_way_in(plan: EnrolmentPlan, endpoint: str, stacks: Stacks, aws: Aws, clock: Clock) -> None:
+    """Refuse what would turn every server away once requests come through `endpoint`."""
+    if plan.configuration is not None:
+        if plan.allow_network_proof:
+            check_given(plan.configuration, endpoint=endpoint)
+        return
+    stack = stacks.find(plan.stack)
+    if stack is not None and "LedgerTable" in stack.outputs:
+        check_stored(stack, endpoint=endpoint, network_proof=plan.allow_network_proof, aws=aws, clock=clock)
+
+
+def _expected_endpoint(plan: EnrolmentPlan, stacks: Stacks) -> str:
+    """The endpoint as far as it is known before its stack is made or changed."""
+    if isinstance(plan.endpoint, ExistingEndpoint):
+        return plan.endpoint.id
+    made = stacks.find(endpoint_stack(plan.stack))
+    return made.outputs.get("VpcEndpoint", UNKNOWN_ENDPOINT) if made else UNKNOWN_ENDPOINT
 
 
 def _endpoint(plan: EnrolmentPlan, stacks: Stacks, on_progress: Progress, approve: Approve) -> str:
@@ -325,19 +328,11 @@ def _parameters(plan: EnrolmentPlan, endpoint: str, aws: Aws) -> dict[str, str]:
 
 def _configure(plan: EnrolmentPlan, stack: Stack, aws: Aws, clock: Clock, on_progress: Progress) -> int:
     """Put the given document in force unless it is already; the version that is in force."""
-    outputs = stack.outputs
-    stored = StoredConfigurations(
-        client=aws.client("dynamodb"),
-        table=outputs["LedgerTable"],
-        default="",
-        code_key=outputs["KmsKeyArn"],
-        clock=clock,
-    )
+    stored = stored_in(stack, aws=aws, clock=clock)
     text, version = stored.document()
     if plan.configuration is None:
         return version
     wanted = with_node_role(plan.configuration, stack.outputs["NodeRoleName"])
-    wanted = with_endpoint(wanted, stack.parameters["VpcEndpointForApiGateway"])
     if text and json.loads(text) == wanted:
         return version
     on_progress(Step("storing the configuration"))

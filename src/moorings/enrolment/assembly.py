@@ -69,6 +69,7 @@ class Enrolment:
             table=settings.table,
             default=settings.default_configuration,
             code_key=settings.kms_key,
+            own_vpce=settings.vpce,
             clock=self.clock,
         )
         self.vending = Vending(

@@ -186,11 +186,12 @@ class LambdaKeeper:
 class StoredConfigurations:
     """The `Configurations` port: the item `configuration` of the ledger's table, or the stack's default without one."""
 
-    def __init__(self, *, client: Any, table: str, default: str, code_key: str, clock: Clock) -> None:
+    def __init__(self, *, client: Any, table: str, default: str, code_key: str, own_vpce: str, clock: Clock) -> None:
         self._client = client
         self._table = table
         self._default = default
         self._code_key = code_key
+        self._own_vpce = own_vpce
         self._clock = clock
         self._held: Configuration | None = None
         self._held_since: datetime | None = None
@@ -207,14 +208,15 @@ class StoredConfigurations:
         text, version = self.document()
         if self._held is None or version != self._held.version or version == 0:
             try:
-                self._held = self._of_this_stack(configuration.parse(configuration.parse_json(text), version=version))
+                self._held = self._of_this_stack(configuration.parse_json(text), version)
             except Misconfigured:
                 if self._held is None:
                     raise
         self._held_since = self._clock.now()
         return self._held
 
-    def _of_this_stack(self, parsed: Configuration) -> Configuration:
+    def _of_this_stack(self, document: Mapping[str, Any], version: int) -> Configuration:
+        parsed = configuration.parse(document, version=version, own_vpce=self._own_vpce)
         pools = {name: replace(pool, code_key=self._code_key) for name, pool in parsed.pools.items()}
         return replace(parsed, pools=pools)
 
@@ -233,7 +235,7 @@ class StoredConfigurations:
 
         Raises Misconfigured (the document does not hold) or Conflict (somebody else has applied another one).
         """
-        checked = configuration.parse(document, version=replacing + 1)
+        checked = self._of_this_stack(document, replacing + 1)
         request: dict[str, Any] = {
             "TableName": self._table,
             "Item": {

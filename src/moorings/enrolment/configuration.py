@@ -66,17 +66,20 @@ def parse_json(text: str) -> dict[str, Any]:
 _APPLY_AGAIN = "apply a checked document with `moorings enrolment pools apply FILE`"
 
 
-def parse(document: Mapping[str, Any], *, version: int) -> Configuration:
-    """The configuration that `document` means. Misconfigured lists every problem; then nothing of it is used."""
+def parse(document: Mapping[str, Any], *, version: int, own_vpce: str = "") -> Configuration:
+    """The configuration that `document` means. Misconfigured lists every problem; then nothing of it is used.
+
+    `own_vpce` is the endpoint that rules mean which name none. Without it they match nobody: enough for a look.
+    """
     try:
-        return _parse(document, version=version)
+        return _parse(document, version=version, own_vpce=own_vpce)
     except (RecursionError, OverflowError, ValueError) as error:
         raise Misconfigured(
             f"the configuration cannot be read: {error}", remedy="nest less deeply, write smaller numbers"
         ) from error
 
 
-def _parse(document: Mapping[str, Any], *, version: int) -> Configuration:
+def _parse(document: Mapping[str, Any], *, version: int, own_vpce: str) -> Configuration:
     if len(json.dumps(document, default=str)) > LARGEST_DOCUMENT:
         raise Misconfigured(
             f"the configuration exceeds {LARGEST_DOCUMENT} characters", remedy="use fewer pools or rules"
@@ -88,7 +91,7 @@ def _parse(document: Mapping[str, Any], *, version: int) -> Configuration:
         problems,
     )
     rules = tuple(
-        _rule(table, pools=pools, path=f"rule[{index}]", problems=problems)
+        _rule(table, pools=pools, own_vpce=own_vpce, path=f"rule[{index}]", problems=problems)
         for index, table in enumerate(fields.tables("rule"))
     )
     bootstrap = _bootstrap(fields.table("bootstrap"), problems)
@@ -183,12 +186,13 @@ def _tags(fields: Fields) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(pairs))
 
 
-def _rule(table: object, *, pools: Mapping[str, Pool], path: str, problems: list[str]) -> Rule:
+def _rule(table: object, *, pools: Mapping[str, Pool], own_vpce: str, path: str, problems: list[str]) -> Rule:
     fields = Fields(table, path=path, problems=problems)
+    named = fields.texts("vpce", pattern=_VPCE, meaning="VPC endpoint ids (vpce-...)", required=False)
     rule = Rule(
         name=fields.text("name", pattern=_POOL_NAME),
         proof=fields.text("proof", pattern="network"),
-        vpces=frozenset(fields.texts("vpce", pattern=_VPCE, meaning="VPC endpoint ids (vpce-...)")),
+        vpces=frozenset(named or filter(None, [own_vpce])),
         cidrs=_cidrs(fields),
         pools=fields.texts("pools", pattern=_POOL_NAME, meaning="pool names"),
         tags=_tags(fields),

@@ -87,9 +87,11 @@ class Fields:
         self.problem(field, f"is {value!r}; it must be true or false")
         return default
 
-    def texts(self, field: str, *, pattern: str, meaning: str) -> tuple[str, ...]:
-        """A list of at least one string, each matching `pattern` whole, none twice."""
+    def texts(self, field: str, *, pattern: str, meaning: str, required: bool = True) -> tuple[str, ...]:
+        """A list of at least one string, each matching `pattern` whole, none twice; left out: none, if it may be."""
         value = self._raw(field)
+        if value is None and not required:
+            return ()
         if not isinstance(value, list) or not value:
             self.problem(field, f"must be a list of {meaning}, at least one")
             return ()
