@@ -101,6 +101,12 @@ class World:
 
         return backend(service, account=self.account, region=region or self.region)
 
+    def regions(self, service: str) -> list[str]:
+        """The Regions in which this account has used `service` (botocore's name)."""
+        from localcloud.aws.motobridge import regions  # noqa: PLC0415 - moto is loaded when it is first needed
+
+        return regions(service, account=self.account)
+
     def close(self) -> None:
         """Wake who waits and close every part, the youngest first. Safe to repeat."""
         self.stopping.set()

@@ -154,15 +154,6 @@ def test_what_moto_would_only_pretend_is_refused_by_name(
         getattr(cloud.client(service), operation)(**params)
 
 
-@pytest.mark.parametrize(("service", "operation"), [("lambda", "list_functions"), ("events", "list_rules")])
-def test_functions_and_schedules_of_another_region_are_refused_by_name(
-    cloud: LocalCloud, service: str, operation: str
-) -> None:
-    """Else an invocation in one Region would run the other Region's function of that name."""
-    with pytest.raises(ClientError, match=r"NotImplementedByLocalCloud.* in eu-central-1, only in its own Region"):
-        getattr(cloud.client(service, region_name="eu-central-1"), operation)()
-
-
 def test_an_operation_that_the_service_does_not_have_is_refused_by_name(cloud: LocalCloud) -> None:
     """A target that no model knows."""
     status, _, body = _post(cloud, {"X-Amz-Target": "AmazonSSM.MakeCoffee"}, b"{}")

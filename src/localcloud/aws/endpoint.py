@@ -62,7 +62,6 @@ class AwsEndpoint:
         world = self._world
         target = catalogue.identify(progress.request, account=world.account, region=world.region)
         progress.target = target
-        refusals.require_home(target.service, target.operation, target.region, home=world.region)
         operation = self._overlays.get((target.service, target.operation))
         if operation is None:
             refusals.require_moto(target.service, target.operation)

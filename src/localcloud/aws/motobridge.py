@@ -78,6 +78,11 @@ def backend(service: str, *, account: str, region: str) -> Any:
     return by_region[region if region in by_region else "aws"]
 
 
+def regions(service: str, *, account: str) -> list[str]:
+    """The Regions in which moto holds something of `service` for an account."""
+    return sorted(backends.get_backend(service)[account].keys())  # type: ignore[call-overload]
+
+
 def forget_account(account: str) -> None:
     """Drop everything that moto holds for an account, and the files of its S3 objects."""
     with backend_lock:

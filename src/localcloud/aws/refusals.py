@@ -41,9 +41,6 @@ SERVICES = frozenset(
     secretsmanager sns sqs ssm sts
     """.split()  # noqa: SIM905 - as below
 )
-# Environments and schedules run in the Region of the cloud alone; of two functions of one name the wrong one would.
-HOME_REGION_ONLY = frozenset({"events", "lambda"})
-
 
 # moto's S3 takes an unknown sub-resource for a listing or an object, so only what it really has is let through.
 _S3_OPERATIONS = frozenset(
@@ -71,14 +68,3 @@ def require_moto(service: str, operation: str) -> None:
         )
     if service not in SERVICES or (service == "s3" and operation not in _S3_OPERATIONS):
         raise motobridge.not_implemented(service, operation)
-
-
-def require_home(service: str, operation: str, region: str, *, home: str) -> None:
-    """Raise the loud refusal for what works in the Region of the local cloud (`home`) alone."""
-    if service in HOME_REGION_ONLY and region != home:
-        raise ServiceError(
-            motobridge.NOT_IMPLEMENTED,
-            f"the local cloud does not implement {service}:{operation} in {region}, only in its own Region {home}: "
-            f"start another one for {region}",
-            status=501,
-        )

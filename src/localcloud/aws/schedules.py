@@ -132,6 +132,7 @@ class Firing:
     """One rule that became due, with what its targets were asked; `refused` names targets that could not be."""
 
     rule: str
+    region: str
     at: datetime
     invoked: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
@@ -147,7 +148,7 @@ class _Watched:
 
 
 class Schedules:
-    """The schedules of one local cloud. Threads may share it."""
+    """The schedules of one local cloud, in all its Regions. Threads may share it."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
@@ -204,10 +205,12 @@ class Schedules:
                 {
                     "arn": rule.arn,
                     "name": rule.name,
+                    "region": region,
                     "expression": rule.scheduled_expression,
                     "targets": list(rule.targets),
                 }
-                for bus in self._world.backend("events").event_buses.values()
+                for region in self._world.regions("events")
+                for bus in self._world.backend("events", region).event_buses.values()
                 for rule in bus.rules.values()
                 if rule.scheduled_expression and rule.state.startswith("ENABLED")
             ]
@@ -241,14 +244,15 @@ class Schedules:
                 # EventBridge counts it as a failed invocation and goes on with the next target.
                 log.error("rule %s: target %s was not invoked: %s", rule["name"], target["Arn"], error)
                 refused.append(target["Arn"])
-        return Firing(rule=rule["name"], at=at, invoked=tuple(invoked), refused=tuple(refused))
+        return Firing(rule=rule["name"], region=rule["region"], at=at, invoked=tuple(invoked), refused=tuple(refused))
 
     def _invoke(self, rule: Mapping[str, Any], target: Mapping[str, Any], at: datetime) -> None:
         validate_target(target)
-        if not self._functions.may_invoke(target["Arn"], "events.amazonaws.com", rule["arn"]):
+        region = rule["region"]  # a target in another Region is not reached
+        if not self._functions.may_invoke(target["Arn"], "events.amazonaws.com", rule["arn"], region=region):
             raise ServiceError("AccessDeniedException", "the function's resource policy does not allow it", status=403)
         payload = target.get("Input") or json.dumps(self._event(rule, at))
-        self._functions.invoke(target["Arn"], payload.encode(), kind="Event")
+        self._functions.invoke(target["Arn"], payload.encode(), kind="Event", region=region)
 
     def _event(self, rule: Mapping[str, Any], at: datetime) -> dict[str, Any]:
         return {
@@ -258,7 +262,7 @@ class Schedules:
             "source": "aws.events",
             "account": self._world.account,
             "time": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "region": self._world.region,
+            "region": rule["region"],
             "resources": [rule["arn"]],
             "detail": {},
         }

@@ -111,7 +111,7 @@ def host_names(world: "World", vpce_id: str) -> list[tuple[str, str]]:
     Through a VPC endpoint only its own Region's APIs are reached; all others by their public address.
     """
     apis = world.part(Apis)
-    private = endpoint(world, vpce_id, {world.region, *apis.regions()}).region if vpce_id else ""
+    private = endpoint(world, vpce_id).region if vpce_id else ""
     names = _agent_names(world) + _source_names(world)
     for region in sorted(apis.regions()):
         address = ENDPOINT_ADDRESS if region == private else PUBLIC_ADDRESS

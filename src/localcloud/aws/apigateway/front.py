@@ -34,7 +34,7 @@ class PrivateApis:
         self._gateway = world.part(Gateway)
         self._apis = world.part(Apis)
         self._lock = threading.Lock()
-        self._listeners: dict[tuple[str, str], Listener] = {}
+        self._listeners: dict[tuple[str, ...], Listener] = {}
         self._adopted: list[Listener] = []
 
     def close(self) -> None:
@@ -51,7 +51,7 @@ class PrivateApis:
         Raises ServiceError if there is no such endpoint for execute-api.
         """
         region = self._endpoint(vpce_id).region
-        return self._open((vpce_id, source_ip), region, self._through(vpce_id, source_ip))
+        return self._open(vpce_id, source_ip, _names(region), self._through(vpce_id, source_ip))
 
     def adopt(self, sock: socket.socket, vpce_id: str, source_ip: str) -> Listener:
         """Serve a bound socket (from a machine's network namespace) as the VPC endpoint; callers are `source_ip`."""
@@ -66,8 +66,12 @@ class PrivateApis:
 
     @property
     def public_address(self) -> Address:
-        """Where the APIs answer to everybody else: private ones refuse there."""
-        return self._open(("", PUBLIC_SOURCE), self._world.region, self.answer_public)
+        """Where the APIs answer to everybody else: private ones refuse there.
+
+        Its certificate names the Regions that have APIs by now, so it is another address once there is one more.
+        """
+        regions = sorted({self._world.region, *self._apis.regions()})
+        return self._open("", PUBLIC_SOURCE, [name for one in regions for name in _names(one)], self.answer_public)
 
     def answer(self, request: Request, vpce_id: str, *, source_ip: str = LOOPBACK_SOURCE) -> Response:
         """Answer a request as if it had come through the endpoint from `source_ip`, without a socket.
@@ -90,15 +94,15 @@ class PrivateApis:
         return lambda request: self.answer(request, vpce_id, source_ip=source_ip)
 
     def _endpoint(self, vpce_id: str) -> Endpoint:
-        return endpoint(self._world, vpce_id, {self._world.region, *self._apis.regions()})
+        return endpoint(self._world, vpce_id)
 
-    def _open(self, key: tuple[str, str], region: str, handler: Handler) -> Address:
+    def _open(self, vpce_id: str, source_ip: str, names: list[str], handler: Handler) -> Address:
+        key = (vpce_id, source_ip, *names)
         with self._lock:
             listener = self._listeners.get(key)
             if listener is None:
                 server = self._world.part(started_server)
-                tls = self._world.authority.context_for(_names(region))
-                listener = server.serve_calls(handler, loopback_socket(), tls)
+                listener = server.serve_calls(handler, loopback_socket(), self._world.authority.context_for(names))
                 self._listeners[key] = listener
         return "127.0.0.1", listener.port
 

@@ -109,7 +109,7 @@ class Journal:
         if lines:
             group = f"API-Gateway-Execution-Logs_{api.id}/{stage.name}"
             self._write(api.region, group, entry.arrival.id.replace("-", ""), lines, entry, make_group=True)
-        metrics.put(self._world, _metrics(entry))
+        metrics.put(self._world, _metrics(entry), region=api.region)
 
     def _write(self, region: str, group: str, stream: str, lines: list[str], entry: Entry, *, make_group: bool) -> None:
         at = int(entry.arrival.at.timestamp() * 1000)

@@ -28,10 +28,10 @@ class Endpoint:
         return any(address in ipaddress.ip_network(block, strict=False) for block in self.allowed)
 
 
-def endpoint(world: "World", vpce_id: str, regions: set[str]) -> Endpoint:
-    """The endpoint of an id, looked for in `regions`. Raises ServiceError (InvalidVpcEndpointId.NotFound)."""
+def endpoint(world: "World", vpce_id: str) -> Endpoint:
+    """The endpoint of an id, in whatever Region. Raises ServiceError (InvalidVpcEndpointId.NotFound)."""
     with world.moto_lock:
-        for region in sorted(regions):
+        for region in world.regions("ec2"):
             backend = world.backend("ec2", region)
             found = backend.vpc_end_points.get(vpce_id)
             if found is not None and found.service_name == f"com.amazonaws.{region}.execute-api":

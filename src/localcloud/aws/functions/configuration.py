@@ -78,15 +78,15 @@ def operations(world: "World") -> Mapping[tuple[str, str], Operation]:
     def completed(call: Call) -> Response:
         answer = pass_on(world, call)
         if answer.status < 300 and not call.params.get("DryRun"):
-            _keep(world, call.params)
-        return _amended(world, answer)
+            _keep(world, call)
+        return _amended(world, answer, call.region)
 
     def shown(call: Call) -> Response:
-        return _amended(world, pass_on(world, call))
+        return _amended(world, pass_on(world, call), call.region)
 
     def delete(call: Call) -> Response:
         answer = pass_on(world, call)
-        world.part(Functions).retire(_name_in(call.params["FunctionName"]))
+        world.part(Functions).retire(_name_in(call.params["FunctionName"]), region=call.region)
         return answer
 
     return {
@@ -146,9 +146,10 @@ def _name_in(name_or_arn: str) -> str:
     return name_or_arn.rpartition(":function:")[2].partition(":")[0]
 
 
-def _keep(world: "World", params: Mapping[str, Any]) -> None:
+def _keep(world: "World", call: Call) -> None:
+    params = call.params
     with world.moto_lock:
-        function = world.backend("lambda").get_function(params["FunctionName"])
+        function = world.backend("lambda", call.region).get_function(params["FunctionName"])
         for member, attribute in _DROPPED_BY_MOTO.items():
             if member in params:
                 setattr(function, attribute, params[member])
@@ -158,7 +159,7 @@ def _keep(world: "World", params: Mapping[str, Any]) -> None:
             function.architectures = params["Architectures"]
 
 
-def _amended(world: "World", answer: Response) -> Response:
+def _amended(world: "World", answer: Response, region: str) -> Response:
     """moto's answer with the members that moto forgets."""
     if answer.status >= 300:
         return answer
@@ -166,7 +167,7 @@ def _amended(world: "World", answer: Response) -> Response:
     shown = document["Functions"] if "Functions" in document else [document.get("Configuration", document)]
     with world.moto_lock:
         for one in shown:
-            function = world.backend("lambda").get_function(one["FunctionName"])
+            function = world.backend("lambda", region).get_function(one["FunctionName"])
             logging = dict(getattr(function, "logging_config", None) or {})
             one["LoggingConfig"] = {"LogFormat": "Text", "LogGroup": f"/aws/lambda/{one['FunctionName']}", **logging}
     headers = tuple(pair for pair in answer.headers.items if pair[0].lower() != "content-length")
@@ -180,7 +181,7 @@ def _put_concurrency(world: "World") -> Operation:
         with world.moto_lock:
             others = sum(
                 int(one.reserved_concurrency or 0)
-                for one in world.backend("lambda").list_functions()
+                for one in world.backend("lambda", call.region).list_functions()
                 if name not in {one.function_name, one.function_arn}
             )
         if account - others - call.params["ReservedConcurrentExecutions"] < UNRESERVED_MINIMUM:
@@ -202,7 +203,7 @@ def _put_event_rules(world: "World", *, replace: bool) -> Callable[[Call], Respo
                 f"function {call.params['FunctionName']}: destinations of asynchronous events are not served"
             )
         with world.moto_lock:
-            function = world.backend("lambda").get_function(call.params["FunctionName"])
+            function = world.backend("lambda", call.region).get_function(call.params["FunctionName"])
             before = dict(function.event_invoke_config[-1].config) if function.event_invoke_config else {}
             answer = pass_on(world, call)
             # moto keeps every configuration that was ever put, and shows the first.

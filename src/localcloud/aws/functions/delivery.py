@@ -30,17 +30,17 @@ class Kept:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._lines: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=_KEPT_LINES))
+        self._lines: dict[tuple[str, str], deque[str]] = defaultdict(lambda: deque(maxlen=_KEPT_LINES))
 
-    def add(self, function_name: str, lines: list[Line]) -> None:
-        """Keep more lines; the oldest go once there are too many."""
+    def add(self, place: tuple[str, str], lines: list[Line]) -> None:
+        """Keep more lines of a function (its Region and name); the oldest go once there are too many."""
         with self._lock:
-            self._lines[function_name].extend(line.text for line in lines)
+            self._lines[place].extend(line.text for line in lines)
 
-    def of(self, function_name: str) -> list[str]:
-        """What is kept of a function, oldest first."""
+    def of(self, place: tuple[str, str]) -> list[str]:
+        """What is kept of a function (its Region and name), oldest first."""
         with self._lock:
-            return list(self._lines[function_name])
+            return list(self._lines[place])
 
 
 class Delivery:
@@ -56,27 +56,27 @@ class Delivery:
 
     def __call__(self, lines: list[Line]) -> None:
         """Deliver the lines of one invocation, and the metrics in them."""
-        self._kept.add(self._function.name, lines)
+        self._kept.add(self._function.place, lines)
         if self._may_write is None:
             self._may_write = self._open()
         if not self._may_write:
             return
         events = [{"timestamp": line.at, "message": line.text} for line in lines]
         with self._world.moto_lock:
-            backend = self._world.backend("logs")
+            backend = self._world.backend("logs", self._function.region)
             if self._function.log_group not in backend.groups:
                 return  # somebody deleted it meanwhile
             backend.put_log_events(self._function.log_group, self._stream, events)
         found = [metric for line in lines for metric in metrics.embedded(line.text)]
         if found:
-            metrics.put(self._world, found)
+            metrics.put(self._world, found, region=self._function.region)
 
     def _open(self) -> bool:
         """Create the stream (and, where the role may, a missing group); False if the role may not write."""
         group = {"logGroupName": self._function.log_group}
         stream = {**group, "logStreamName": self._stream}
         with self._world.moto_lock:
-            missing = self._function.log_group not in self._world.backend("logs").groups
+            missing = self._function.log_group not in self._world.backend("logs", self._function.region).groups
         if missing and not self._allowed("CreateLogGroup", group):
             return False
         if not self._allowed("CreateLogStream", stream):
@@ -84,7 +84,7 @@ class Delivery:
         if not self._allowed("PutLogEvents", {**stream, "logEvents": []}):
             return False
         with self._world.moto_lock:
-            backend = self._world.backend("logs")
+            backend = self._world.backend("logs", self._function.region)
             backend.ensure_log_group(self._function.log_group)
             backend.ensure_log_stream(self._function.log_group, self._stream)
         return True
@@ -98,7 +98,7 @@ class Delivery:
             params=params,
             principal=self._principal,
             account=self._world.account,
-            region=self._world.region,
+            region=self._function.region,
             now=now,
             request=Request(method="POST", path="/"),
         )

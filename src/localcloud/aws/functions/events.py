@@ -32,6 +32,7 @@ class Event:
     """One event on its way; all attempts share its request id."""
 
     function_name: str
+    region: str
     qualifier: str | None
     payload: bytes
     request_id: str
@@ -52,7 +53,7 @@ class Events:
 
     def put(self, event: Event) -> None:
         """Queue an event; it is attempted at once."""
-        rules = self._catalogue.event_rules(event.function_name)
+        rules = self._catalogue.event_rules(event.function_name, region=event.region)
         with self._changed:
             self._running += 1
         threading.Thread(target=self._carry, args=(event, rules), name="function-event", daemon=True).start()
@@ -117,6 +118,7 @@ class Events:
         log.warning("event %s of function %s dropped: %s", event.request_id, event.function_name, why or reason)
         dead = DeadEvent(
             function_name=event.function_name,
+            region=event.region,
             payload=event.payload,
             request_id=event.request_id,
             attempts=attempts,

@@ -1,7 +1,7 @@
 """All execution environments: taken warm if one fits (the last used first), else started, refused over the concurrency.
 
-Concurrency is counted per function if it has reserved some, else against what the account has left. An environment
-whose function has changed since, or that has been idle for too long, ends; one that is busy finishes first.
+Concurrency is counted per function if it has reserved some, else against what the account has left in the Region. An
+environment whose function has changed since, or that has been idle for too long, ends; one that is busy finishes first.
 """
 
 import platform
@@ -53,9 +53,10 @@ class Fleet:
         self._root = world.state_dir / "functions"
         self._files = Files(self._root)
         self._changed = threading.Condition()
-        self._idle: dict[str, list[Environment]] = {}
-        self._busy: Counter[str] = Counter()
-        self._reserving: set[str] = set()
+        # Functions are told apart by Region and name.
+        self._idle: dict[tuple[str, str, str], list[Environment]] = {}
+        self._busy: Counter[tuple[str, str]] = Counter()
+        self._reserving: set[tuple[str, str]] = set()
         self._environments: dict[str, Environment] = {}
         self._until: dict[str, datetime] = {}  # when the credentials of a session run out
         self._starts = threading.BoundedSemaphore(limits().starts_at_once)
@@ -80,7 +81,7 @@ class Fleet:
             return self._run_cold(function, work)
         finally:
             with self._changed:
-                self._busy[function.name] -= 1
+                self._busy[function.place] -= 1
                 self._changed.notify_all()
 
     def session(self, session: str) -> Environment | None:
@@ -88,14 +89,14 @@ class Fleet:
         with self._changed:
             return self._environments.get(session)
 
-    def sessions(self, function_name: str) -> list[str]:
+    def sessions(self, place: tuple[str, str]) -> list[str]:
         """The sessions of a function's environments, idle or busy, in the order of their starts."""
         with self._changed:
-            return [key for key, one in self._environments.items() if one.function.name == function_name]
+            return [key for key, one in self._environments.items() if one.function.place == place]
 
-    def retire(self, function_name: str | None = None) -> None:
+    def retire(self, place: tuple[str, str] | None = None) -> None:
         """End the idle environments (of one function), so that the next invocations start cold."""
-        for environment in self._pick(lambda one: function_name in {None, one.function.name}):
+        for environment in self._pick(lambda one: place in {None, one.function.place}):
             self._discard(environment)
 
     def close(self) -> None:
@@ -114,27 +115,31 @@ class Fleet:
 
     def _claim(self, function: Deployed) -> None:
         """Count one more invocation, or refuse it."""
-        reserved_total = self._catalogue.reserved_total()
+        reserved_total = self._catalogue.reserved_total(function.region)
         with self._changed:
             if self._closed.is_set():
                 raise ServiceError("ServiceException", "the local cloud is stopping", status=500)
             if function.reserved_concurrency is not None:
-                self._reserving.add(function.name)
-                if self._busy[function.name] >= function.reserved_concurrency:
+                self._reserving.add(function.place)
+                if self._busy[function.place] >= function.reserved_concurrency:
                     raise throttled("ReservedFunctionConcurrentInvocationLimitExceeded")
             else:
-                self._reserving.discard(function.name)
-                running = sum(count for name, count in self._busy.items() if name not in self._reserving)
+                self._reserving.discard(function.place)
+                running = sum(
+                    count
+                    for place, count in self._busy.items()
+                    if place[0] == function.region and place not in self._reserving
+                )
                 if running >= self._limits().account_concurrency - reserved_total:
                     raise throttled("ConcurrentInvocationLimitExceeded")
-            self._busy[function.name] += 1
+            self._busy[function.place] += 1
 
     def _take_warm(self, function: Deployed) -> Environment | None:
         """The last used environment that fits; what no longer fits this function's version ends."""
         wanted = function.fingerprint
         now = self._world.clock.now()
         with self._changed:
-            idle = self._idle.get(f"{function.name}:{function.version}", [])
+            idle = self._idle.get((*function.place, function.version), [])
             stale = [one for one in idle if one.function.fingerprint != wanted or now >= self._until[one.session]]
             idle[:] = [one for one in idle if one not in stale]
             taken = idle.pop() if idle else None
@@ -183,7 +188,7 @@ class Fleet:
                 function,
                 places=places,
                 credentials=credentials,
-                region=self._world.region,
+                region=function.region,
                 endpoint_url=self._world.endpoint_url,
                 api=environment.api,
                 stream=stream,
@@ -222,7 +227,7 @@ class Fleet:
             return
         function = environment.function
         with self._changed:
-            self._idle.setdefault(f"{function.name}:{function.version}", []).append(environment)
+            self._idle.setdefault((*function.place, function.version), []).append(environment)
             if self._housekeeper is None:
                 self._housekeeper = threading.Thread(target=self._keep_house, name="functions-housekeeper", daemon=True)
                 self._housekeeper.start()

@@ -81,10 +81,10 @@ def of_lambda(function_name: str, values: Mapping[str, float], *, at: datetime) 
     ]
 
 
-def put(world: "World", metrics: list[Metric]) -> None:
-    """Make the metrics readable through CloudWatch."""
+def put(world: "World", metrics: list[Metric], *, region: str) -> None:
+    """Make the metrics readable through a Region's CloudWatch."""
     with world.moto_lock:
-        backend = world.backend("cloudwatch")
+        backend = world.backend("cloudwatch", region)
         for metric in metrics:
             datum = {
                 "MetricName": metric.name,

@@ -36,6 +36,7 @@ class Deployed:
 
     name: str
     version: str  # $LATEST or a number
+    region: str
     arn: str  # as invoked: with the alias or version if one was asked for
     handler: str
     runtime: str
@@ -53,6 +54,11 @@ class Deployed:
     reserved_concurrency: int | None = None
 
     @property
+    def place(self) -> tuple[str, str]:
+        """Region and name: what tells one function of the account from all others."""
+        return self.region, self.name
+
+    @property
     def role_name(self) -> str:
         """The role without its path."""
         return self.role_arn.rsplit("/", 1)[-1]
@@ -61,7 +67,7 @@ class Deployed:
     def fingerprint(self) -> str:
         """Equal for two look-ups exactly if an environment made for one may serve the other."""
         parts = [
-            self.name,
+            self.place,
             self.version,
             self.handler,
             self.runtime,
@@ -114,6 +120,7 @@ class DeadEvent:
     """An asynchronous event that was given up."""
 
     function_name: str
+    region: str
     payload: bytes
     request_id: str
     attempts: int

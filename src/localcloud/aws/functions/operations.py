@@ -29,6 +29,7 @@ def operations(world: "World") -> Mapping[tuple[str, str], Operation]:
             kind=params.get("InvocationType") or "RequestResponse",
             qualifier=params.get("Qualifier"),
             client_context=_client_context(params.get("ClientContext") or ""),
+            region=call.region,
         )
         return _rendered(answer, tail=params.get("LogType") == "Tail")
 
@@ -65,7 +66,7 @@ def _schedules(world: "World") -> Mapping[tuple[str, str], Operation]:
 def _is_scheduled(world: "World", call: Call) -> bool:
     bus = (call.params.get("EventBusName") or "default").split("/")[-1]
     with world.moto_lock:
-        found = world.backend("events").event_buses.get(bus)
+        found = world.backend("events", call.region).event_buses.get(bus)
         rule = found.rules.get(call.params["Rule"]) if found else None
         return bool(rule and rule.scheduled_expression)
 

@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 
 
 class Functions:
-    """The functions of one local cloud. Threads may share it."""
+    """The functions of one local cloud, in all its Regions. Threads may share it.
+
+    A method that takes the name of a function looks in `region`; without one a full ARN says where, else the home
+    Region is meant.
+    """
 
     def __init__(self, world: "World") -> None:
         self.limits = Limits()  # assign another one to adjust them; it counts at once, but for `starts_at_once`
@@ -48,13 +52,14 @@ class Functions:
         kind: Kind = "RequestResponse",
         qualifier: str | None = None,
         client_context: str = "",
+        region: str | None = None,
     ) -> Invocation:
         """Invoke a function as the Invoke API does; `client_context` is JSON.
 
         A failing function is an answer with `function_error`. Raises ServiceError: ResourceNotFoundException,
         TooManyRequestsException (429), RequestEntityTooLargeException, InvalidRequestContentException.
         """
-        function = self._catalogue.find(name_or_arn, qualifier)
+        function = self._catalogue.find(name_or_arn, qualifier, region=region)
         _check(payload, kind)
         request_id = str(uuid4())
         if kind == "DryRun":
@@ -63,6 +68,7 @@ class Functions:
             self._events.put(
                 Event(
                     function_name=function.name,
+                    region=function.region,
                     qualifier=_qualifier(function),
                     payload=payload,
                     request_id=request_id,
@@ -73,9 +79,9 @@ class Functions:
         work = Work(request_id=request_id, payload=payload or b"{}", arn=function.arn, client_context=client_context)
         return self._run(function, work)
 
-    def may_invoke(self, function: str, service_principal: str, source_arn: str) -> bool:
+    def may_invoke(self, function: str, service_principal: str, source_arn: str, *, region: str | None = None) -> bool:
         """Does the function's resource policy let a service (`events.amazonaws.com`) invoke it for `source_arn`?"""
-        return self._catalogue.may_invoke(function, service_principal, source_arn)
+        return self._catalogue.may_invoke(function, service_principal, source_arn, region=region)
 
     def kill(self, session: str) -> None:
         """Kill the environment of a session at once; its caller sees Runtime.ExitError. Unknown ones are ignored."""
@@ -88,17 +94,17 @@ class Functions:
         environment = self._fleet.session(session)
         return environment.request_id if environment else ""
 
-    def sessions(self, function_name: str) -> list[str]:
+    def sessions(self, function_name: str, *, region: str | None = None) -> list[str]:
         """The sessions of a function's environments, idle or busy, in the order of their starts."""
-        return self._fleet.sessions(function_name)
+        return self._fleet.sessions((region or self._world.region, function_name))
 
-    def retire(self, function_name: str | None = None) -> None:
+    def retire(self, function_name: str | None = None, *, region: str | None = None) -> None:
         """End idle environments (of one function, or all), so that the next invocations start cold."""
-        self._fleet.retire(function_name)
+        self._fleet.retire((region or self._world.region, function_name) if function_name else None)
 
-    def logs(self, function_name: str) -> list[str]:
+    def logs(self, function_name: str, *, region: str | None = None) -> list[str]:
         """The newest log lines of a function, whether or not its role may write them to CloudWatch Logs."""
-        return self._kept.of(function_name)
+        return self._kept.of((region or self._world.region, function_name))
 
     @property
     def dead(self) -> list[DeadEvent]:
@@ -116,7 +122,7 @@ class Functions:
         self._events.join()
 
     def _attempt(self, event: Event) -> Invocation:
-        function = self._catalogue.find(event.function_name, event.qualifier)
+        function = self._catalogue.find(event.function_name, event.qualifier, region=event.region)
         work = Work(request_id=event.request_id, payload=event.payload or b"{}", arn=function.arn)
         return self._run(function, work)
 
@@ -140,7 +146,8 @@ class Functions:
         )
 
     def _count(self, function: Deployed, values: dict[str, float]) -> None:
-        metrics.put(self._world, metrics.of_lambda(function.name, values, at=self._world.clock.now()))
+        found = metrics.of_lambda(function.name, values, at=self._world.clock.now())
+        metrics.put(self._world, found, region=function.region)
 
 
 def _check(payload: bytes, kind: Kind) -> None:
