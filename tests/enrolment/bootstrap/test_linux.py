@@ -336,8 +336,8 @@ def test_servers_that_were_all_told_the_same_seconds_do_not_come_back_together(
 
     run = server.run(script, environment={"MOORINGS_RETRY_BASE": "0.001", "MOORINGS_RETRY_CAP": "20"})
 
-    pauses = [float(command[1]) for command in run.called("sleep")]
-    assert len(pauses) == 8
+    pauses = [float(command[1]) for command in run.called("sleep")][:8]
+    assert len(api.asked) == 9
     assert all(30 <= pause <= 50 for pause in pauses)
     assert max(pauses) - min(pauses) > 1
 

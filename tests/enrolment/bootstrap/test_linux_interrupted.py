@@ -6,7 +6,7 @@ import pytest
 from tests.enrolment.bootstrap.api import Answer, Api
 from tests.enrolment.bootstrap.rig import KEY_FILE, Server
 
-COMMANDS = 24  # of an undisturbed run; it is killed before each of them
+COMMANDS = 26  # of an undisturbed run; it is killed before each of them
 
 
 def test_every_command_of_a_run_is_a_point_of_interruption_below(server: Server, api: Api, script: str) -> None:

@@ -195,20 +195,20 @@ END
   running() { detached systemctl is-active --quiet "$SERVICE"; }
 
   start_agent() { # start | restart; returns once the agent has been seen running, without a gap, for START_STAY
-    local since='' limit
+    local since='' before limit
     pass_proxy_on
     detached systemctl enable "$SERVICE" >/dev/null 2>&1 || say "could not enable $SERVICE for the next boot"
     detached systemctl "$1" "$SERVICE" || fail "$EXIT_SERVICE" "systemctl $1 $SERVICE failed; see: journalctl -u $SERVICE"
     now && limit=$((REPLY + START_WAIT))
     while :; do # an agent that cannot use its registration comes up, and ends a moment later
-      if running; then
-        now
-        since=${since:-$REPLY}
-        ((REPLY - since < START_STAY)) || return 0
-      else
+      now && before=$REPLY
+      if ! running; then
         since=''
-        now
-        ((REPLY < limit)) || fail "$EXIT_SERVICE" "the agent does not stay up; see: journalctl -u $SERVICE"
+        ((before < limit)) || fail "$EXIT_SERVICE" "the agent does not stay up; see: journalctl -u $SERVICE"
+      elif [[ -z $since ]]; then
+        now && since=$REPLY
+      else
+        ((before - since < START_STAY)) || return 0
       fi
       sleep "$POLL"
     done

@@ -111,14 +111,13 @@ function Invoke-MooringsBootstrap {
         $since = -1
         while ($true) {
             # An agent that cannot use its registration comes up, and ends a moment later.
-            $running = Test-Running
-            $now = $Clock.Elapsed.TotalSeconds
-            if ($running) {
-                if ($since -lt 0) { $since = $now }
-                if ($now - $since -ge $StartStay) { return }
+            $before = $Clock.Elapsed.TotalSeconds
+            if (Test-Running) {
+                if ($since -lt 0) { $since = $Clock.Elapsed.TotalSeconds }
+                elseif ($before - $since -ge $StartStay) { return }
             } else {
                 $since = -1
-                if ($now -ge $limit) { Stop-Run Service "the agent does not stay up; see $env:ProgramData\Amazon\SSM\Logs" }
+                if ($before -ge $limit) { Stop-Run Service "the agent does not stay up; see $env:ProgramData\Amazon\SSM\Logs" }
             }
             [Threading.Thread]::Sleep([int]($StartPoll * 1000))
         }
