@@ -13,6 +13,7 @@ from localcloud.aws import identity, notifications
 from localcloud.aws.apigateway import operations as apigateway
 from localcloud.aws.call import Operation
 from localcloud.aws.cloudformation import operations as cloudformation
+from localcloud.aws.dynamodb import operations as dynamodb
 from localcloud.aws.functions import operations as functions
 from localcloud.aws.iam import operations as iam
 from localcloud.aws.ssm import operations as ssm
@@ -24,6 +25,7 @@ OWNERS = (
     identity.operations,
     notifications.operations,
     iam.operations,
+    dynamodb.operations,
     ssm.operations,
     functions.operations,
     cloudformation.operations,

@@ -27,6 +27,9 @@ def _name(table: str) -> str:
 
 
 def _scalar(value: Mapping[str, Any]) -> str:
+    # A value without type, or with several, is refused once the caller may ask at all.
+    if len(value) != 1:
+        return ""
     ((kind, content),) = value.items()
     return base64.b64encode(content).decode() if kind == "B" else str(content)
 
