@@ -332,9 +332,11 @@ class FakeFleet:
     """The `Fleet` port."""
 
     all: list[ManagedNode] = field(default_factory=list)
+    tags: dict[str, tuple[str, str]] = field(default_factory=dict)  # by node id
 
-    def nodes(self, *, offline_only: bool = False) -> Iterable[ManagedNode]:
-        return [node for node in self.all if not (offline_only and node.online)]
+    def nodes(self, *, offline_only: bool = False, tag: tuple[str, str] | None = None) -> Iterable[ManagedNode]:
+        bearing = [node for node in self.all if tag is None or self.tags.get(node.id) == tag]
+        return [node for node in bearing if not (offline_only and node.online)]
 
     def node(self, node_id: str) -> ManagedNode | None:
         return next((node for node in self.all if node.id == node_id), None)

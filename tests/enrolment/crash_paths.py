@@ -17,7 +17,7 @@ from tests.enrolment.rig import NODE_ROLE, Crash, Rig, Wire, client_of, configur
 from localcloud.aws.ssm.activations import Activations
 from localcloud.aws.ssm.nodes import ManagedNodes
 from localcloud.wire import Request, Response
-from moorings.enrolment.model import KEEPER_PERIOD, LEASE
+from moorings.enrolment.model import KEEPER_PERIOD, LEASE, STACK_TAG
 
 KEY = "5a0c7e9e-8a44-4d0b-8f4b-0d6f7f1f2c11"
 CLAIM_WINDOW = timedelta(hours=1)
@@ -105,10 +105,15 @@ def _pool_removed(rig: Rig) -> None:
     rig.environment().configurations.apply(document, replacing=0)
 
 
-@cache
-def _public_key() -> str:
+def new_public_key() -> str:
+    """A node's public key, as it registers it; making one takes time."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key()
     return base64.b64encode(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).decode()
+
+
+@cache
+def _public_key() -> str:
+    return new_public_key()
 
 
 def _stale_nodes(rig: Rig) -> None:
@@ -118,6 +123,7 @@ def _stale_nodes(rig: Rig) -> None:
     node_id = f"mi-{uuid.uuid4().hex[:17]}"
     nodes = rig.cloud.world.part(ManagedNodes)
     nodes.seed(node_id=node_id, fingerprint=str(uuid.uuid4()), public_key=_public_key(), iam_role=NODE_ROLE)
+    nodes.change_tags(node_id, lambda _: ((STACK_TAG, rig.settings.stack),))
     rig.clock.step(timedelta(days=1, hours=1))
 
 

@@ -183,7 +183,8 @@ BAD_POOLS = [
     ({"tags": {"Env": "a" * 257}}, "tags.Env is"),
     ({"tags": {"Env": 5}}, "tags.Env is 5"),
     ({"tags": {"Env": None}}, "tags.Env is missing"),
-    ({"tags": {str(number): "x" for number in range(51)}}, "tags holds 51 tags"),
+    ({"tags": {str(number): "x" for number in range(50)}}, "tags holds 50 tags"),
+    ({"tags": {"moorings:stack": "mine"}}, "tags.moorings:stack is no tag key"),
     ({"limit": 5}, "limit is not a known field"),
 ]
 BAD_RULES = [

@@ -8,6 +8,7 @@ from tests.enrolment.rig import configuration, new_rig
 from localcloud.clock import SteppedClock
 from localcloud.cloud import LocalCloud
 from moorings.enrolment.configuration import parse
+from moorings.enrolment.model import STACK_TAG
 from moorings.errors import Misconfigured
 
 
@@ -27,7 +28,7 @@ def test_a_rules_tags_overrule_those_of_its_single_use_pool(
 
     assert answer["Tags"] == {"Env": "test", "Owner": "ops", "Site": "dc1"}
     made = rig.live_activations()[answer["ActivationId"]]
-    assert {tag["Key"]: tag["Value"] for tag in made["Tags"]} == answer["Tags"]
+    assert {tag["Key"]: tag["Value"] for tag in made["Tags"]} == {**answer["Tags"], STACK_TAG: rig.settings.stack}
 
 
 def test_the_same_key_gets_the_same_tags_again(stepped_cloud: LocalCloud, stepped_clock: SteppedClock) -> None:
@@ -46,5 +47,5 @@ def test_tags_for_a_shared_pool_are_refused_with_where_they_belong() -> None:
 
 
 def test_pool_and_rule_together_have_at_most_as_many_tags_as_the_service_takes() -> None:
-    with pytest.raises(Misconfigured, match=r"rule\[0\]\.tags and those of 'one' are more than 50 tags"):
-        parse(_document(["one"], {f"key{number}": "v" for number in range(49)}), version=1)
+    with pytest.raises(Misconfigured, match=r"rule\[0\]\.tags and those of 'one' are more than 49 tags"):
+        parse(_document(["one"], {f"key{number}": "v" for number in range(48)}), version=1)

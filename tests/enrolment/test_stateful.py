@@ -354,12 +354,14 @@ class InMemory:
     def vend(self, ask: Ask) -> Vended:
         self.created += 1
         memory = self.memory if self.created % 2 else FakeConfigurations(self.stored, self.clock)
-        vending = Vending(**self._parts(memory), keeper=FakeKeeper(), proofs=frozenset({"network"}), rng=random.Random(7))
+        vending = Vending(
+            **self._parts(memory), keeper=FakeKeeper(), proofs=frozenset({"network"}), rng=random.Random(7)
+        )
         return vending.vend(ask, deadline=self.now() + timedelta(seconds=20))
 
     def _upkeep(self) -> Upkeep:
         parts = self._parts(FakeConfigurations(self.stored, self.clock))
-        return Upkeep(**parts, activations=_Stepwise(self.activations, self.stage), fleet=FakeFleet())
+        return Upkeep(**parts, activations=_Stepwise(self.activations, self.stage), fleet=FakeFleet(), stack="stack-1")
 
     def keep(self) -> None:
         self._upkeep().run()

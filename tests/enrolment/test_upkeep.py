@@ -16,20 +16,23 @@ from tests.contracts.fakes import (
     Now,
 )
 from tests.enrolment.audit import Audit, listening, metrics, totals
-from tests.enrolment.rig import Rig, Wire, client_of, configuration, new_rig
+from tests.enrolment.crash_paths import new_public_key
+from tests.enrolment.rig import NODE_ROLE, Rig, Wire, client_of, configuration, new_rig
 
+from localcloud.aws.ssm.nodes import ManagedNodes
 from localcloud.clock import SteppedClock
 from localcloud.cloud import LocalCloud
 from localcloud.wire import Request, Response
 from moorings.enrolment import configuration as documents
 from moorings.enrolment.making import Maker
-from moorings.enrolment.model import LEASE
+from moorings.enrolment.model import LEASE, STACK_TAG
 from moorings.enrolment.upkeep import MOST_DEREGISTERED, Upkeep
 from moorings.errors import Busy, CloudFault, MooringsError
 from moorings.nodes.model import ManagedNode
 
 KEY = "5a0c7e9e-8a44-4d0b-8f4b-0d6f7f1f2c11"
 CLAIM_WINDOW = timedelta(hours=1)
+STACK = "stack-1"
 SECOND = timedelta(seconds=1)
 START = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -58,6 +61,7 @@ class Bench:
             codes=codes,
             maker=maker,
             fleet=ports.get("fleet", self.fleet),
+            stack=STACK,
             journal=self.journal,
             clock=self.clock,
         )
@@ -321,7 +325,7 @@ def test_every_grant_has_one_audit_record(rig: Rig, audit: Audit) -> None:
 # -- stale nodes ---------------------------------------------------------------------------------------------------
 
 
-def _node(number: int, *, silent: timedelta, role: str = "nodes", online: bool = False) -> ManagedNode:
+def _node(number: int, *, silent: timedelta, online: bool = False) -> ManagedNode:
     return ManagedNode(
         id=f"mi-{number:017d}",
         name="",
@@ -332,7 +336,7 @@ def _node(number: int, *, silent: timedelta, role: str = "nodes", online: bool =
         last_ping=START - silent,
         registered_at=START - timedelta(days=400),
         activation_id="a-1",
-        role=role,
+        role="nodes",
         agent_version="3.3.0.0",
     )
 
@@ -340,29 +344,32 @@ def _node(number: int, *, silent: timedelta, role: str = "nodes", online: bool =
 LONG, SHORT = timedelta(days=31), timedelta(days=29)
 
 
+def _mine(bench: Bench, *nodes: ManagedNode) -> list[ManagedNode]:
+    """Nodes that registered with activations of the bench's stack."""
+    bench.fleet.tags |= {node.id: (STACK_TAG, STACK) for node in nodes}
+    return list(nodes)
+
+
 def test_stale_nodes_are_reported_and_left_alone(bench: Bench) -> None:
-    bench.fleet.all = [
-        _node(1, silent=LONG),
-        _node(2, silent=LONG, role="service-role/nodes"),
-        _node(3, silent=LONG, role="somebody-else"),
-        _node(4, silent=SHORT),
-        _node(5, silent=LONG, online=True),
-    ]
+    bench.fleet.all = _mine(bench, _node(1, silent=LONG), _node(2, silent=SHORT), _node(3, silent=LONG, online=True))
 
     bench.keeper().run()
 
-    assert bench.journal.gauges["StaleNodes"] == 2
-    assert len(bench.fleet.all) == 5
+    assert bench.journal.gauges["StaleNodes"] == 1
+    assert len(bench.fleet.all) == 3
 
 
 def _deregistering() -> Bench:
     return Bench({**configuration(), "stale_nodes": {"after": "30d", "deregister": True}})
 
 
-def test_stale_nodes_of_our_roles_are_deregistered_if_asked_for() -> None:
+def test_stale_nodes_of_this_stack_are_deregistered_if_asked_for_and_nobody_elses() -> None:
+    """Whatever their role: another stack, or a person, may register nodes under the very same one."""
     bench = _deregistering()
-    others = [_node(3, silent=LONG, role="somebody-else"), _node(4, silent=SHORT), _node(5, silent=LONG, online=True)]
-    bench.fleet.all = [_node(1, silent=LONG), *others]
+    sisters, strangers = _node(3, silent=LONG), _node(4, silent=LONG)
+    bench.fleet.tags[sisters.id] = (STACK_TAG, "stack-2")
+    others = [sisters, strangers, *_mine(bench, _node(5, silent=SHORT), _node(6, silent=LONG, online=True))]
+    bench.fleet.all = [*_mine(bench, _node(1, silent=LONG)), *others]
 
     bench.keeper().run()
 
@@ -373,12 +380,36 @@ def test_stale_nodes_of_our_roles_are_deregistered_if_asked_for() -> None:
 
 def test_no_more_than_fifty_are_deregistered_in_one_run_the_longest_silent_first() -> None:
     bench = _deregistering()
-    bench.fleet.all = [_node(number, silent=LONG + timedelta(hours=number)) for number in range(60)]
+    bench.fleet.all = _mine(bench, *(_node(number, silent=LONG + timedelta(hours=number)) for number in range(60)))
 
     bench.keeper().run()
 
     assert MOST_DEREGISTERED == 50
     assert {node.id for node in bench.fleet.all} == {_node(number, silent=LONG).id for number in range(10)}
+
+
+def test_a_node_bears_its_stacks_mark_and_a_stranger_with_the_same_role_is_left_alone(rig: Rig) -> None:
+    """Registered as agents do, on the emulated service: ours with a granted code, the stranger by hand."""
+    environment = rig.environment()
+    environment.configurations.apply(
+        {**configuration(), "stale_nodes": {"after": "30d", "deregister": True}}, replacing=0
+    )
+    granted = rig.ask(environment)
+    ssm, nodes = client_of(rig.cloud, "ssm"), rig.cloud.world.part(ManagedNodes)
+    by_hand = ssm.create_activation(IamRole=NODE_ROLE, RegistrationLimit=1)
+    mine, stranger = (
+        nodes.register(
+            activation_id=each["ActivationId"], code=each["ActivationCode"], fingerprint=print_, public_key=key
+        )
+        for each, print_, key in ((granted, "f-1", new_public_key()), (by_hand, "f-2", new_public_key()))
+    )
+    assert (STACK_TAG, rig.settings.stack) in mine.tags
+
+    rig.clock.step(timedelta(days=31))
+    rig.keep()
+
+    assert nodes.find(mine.id) is None
+    assert nodes.find(stranger.id)
 
 
 # -- failures ------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from tests.journeys.site import Site, document, second, standing
 from localcloud.aws.iam.exactness import Exactness, of_role
 from localcloud.aws.ssm.nodes import ManagedNodes
 from moorings.deploy.documents import with_node_role
-from moorings.enrolment.model import KEEPER_PERIOD, LEASE
+from moorings.enrolment.model import KEEPER_PERIOD, LEASE, STACK_TAG
 
 # Allowed, but on no path that can be driven: action → why the policy has it all the same. Nothing is, at present.
 EXCEPTIONS: dict[str, dict[str, str]] = {"api": {}, "keeper": {}}
@@ -107,7 +107,8 @@ def _silent_node(site: Site) -> None:
         iam_role=site.deployed.node_role,
     )
     then = datetime.now(UTC) - SILENT
-    nodes._put(replace(node, registered_at=then, last_ping=then))
+    mine = ((STACK_TAG, site.deployed.outputs["StackMark"]),)
+    nodes._put(replace(node, registered_at=then, last_ping=then, tags=mine))
 
 
 def _compared(site: Site, logical_id: str) -> Exactness:

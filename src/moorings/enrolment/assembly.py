@@ -90,6 +90,7 @@ class Enrolment:
             codes=codes,
             maker=maker,
             fleet=SsmFleet(client=clients.ssm),
+            stack=settings.stack,
             journal=self.journal,
             clock=self.clock,
         )

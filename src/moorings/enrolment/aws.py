@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from moorings.clock import Clock
 from moorings.clouds.aws_errors import code_of, translated
 from moorings.enrolment import configuration, items
-from moorings.enrolment.model import Configuration, Described, NewActivation, Pool
+from moorings.enrolment.model import STACK_TAG, Configuration, Described, NewActivation, Pool
 from moorings.enrolment.ports import CONFIGURATION_AGE, Journal
 from moorings.errors import Conflict, Misconfigured, MooringsError
 
@@ -38,10 +38,10 @@ class SsmActivations:
             # Before its answer arrives nobody knows the activation's id: only this text tells whose it is.
             "Description": f"moorings stack={self._stack} pool={pool.name} lease={lease_id}",
         }
+        tags = (*pool.tags, (STACK_TAG, self._stack))
+        request["Tags"] = [{"Key": key, "Value": value} for key, value in tags]
         if pool.default_instance_name:
             request["DefaultInstanceName"] = pool.default_instance_name
-        if pool.tags:
-            request["Tags"] = [{"Key": key, "Value": value} for key, value in pool.tags]
         with translated("ssm:CreateActivation"):
             made = self._once().create_activation(**request)
         return NewActivation(id=made["ActivationId"], code=made["ActivationCode"], expires_at=expires_at)

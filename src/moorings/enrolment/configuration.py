@@ -34,7 +34,8 @@ LONGEST_LIFE = 30 * DAY - 5 * MINUTE
 SHORTEST_CLAIM_WINDOW = REPEAT_MARGIN + 5 * MINUTE
 LARGEST_DOCUMENT = 100_000  # characters; a ledger item holds 400 KB
 
-MOST_TAGS = 50
+MOST_TAGS = 49  # the service takes 50, and one is STACK_TAG
+_RESERVED_TAGS = ("aws:", "moorings:")
 _POOL_NAME = r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?"
 _ROLE = r"[A-Za-z0-9_+=,.@/-]{1,64}"
 _VPCE = r"vpce-[0-9a-f]{8,17}"
@@ -168,7 +169,7 @@ def _single_use(fields: Fields, name: str) -> Pool:
 
 
 def _tags(fields: Fields) -> tuple[tuple[str, str], ...]:
-    """Tags as the service takes them: 50, keys to 128 and values to 256 characters. Source: AddTagsToResource."""
+    """Tags as the service takes them (AddTagsToResource): 50 with our own, keys to 128, values to 256 characters."""
     table = fields.table("tags")
     problems: list[str] = []
     tags = Fields(table, path="tags", problems=problems)
@@ -176,8 +177,14 @@ def _tags(fields: Fields) -> tuple[tuple[str, str], ...]:
     pairs = []
     for name in names:
         value = tags.text(name, pattern=_SERVICE_TEXT, longest=256)
-        if not re.fullmatch(_SERVICE_TEXT, name) or not 1 <= len(name) <= 128 or name.lower().startswith("aws:"):
-            tags.problem(name, f"is no tag key: 1 to 128 characters matching {_SERVICE_TEXT}, not starting with aws:")
+        if (
+            not re.fullmatch(_SERVICE_TEXT, name)
+            or not 1 <= len(name) <= 128
+            or name.lower().startswith(_RESERVED_TAGS)
+        ):
+            reserved = " or ".join(_RESERVED_TAGS)
+            told = f"1 to 128 characters matching {_SERVICE_TEXT}, not starting with {reserved}"
+            tags.problem(name, f"is no tag key: {told}")
         pairs.append((name, value))
     if len(pairs) > MOST_TAGS:
         problems.append(f"tags holds {len(pairs)} tags; at most {MOST_TAGS} are possible")

@@ -16,6 +16,8 @@ LEASE = timedelta(seconds=5)  # how long one function may be the only one to cre
 REPEAT_MARGIN = timedelta(minutes=10)  # a grant this close to the end of its claim window is not handed out again
 KEEPER_PERIOD = timedelta(minutes=5)
 SINGLE_USE_LIFE = timedelta(hours=1)
+# On every activation, and so on every node that registers with it: whose it is, long after the activation is gone.
+STACK_TAG = "moorings:stack"
 
 
 class Mode(Enum):

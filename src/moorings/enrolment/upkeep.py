@@ -13,6 +13,7 @@ from moorings.enrolment import policy
 from moorings.enrolment.making import Maker
 from moorings.enrolment.model import (
     LEASE,
+    STACK_TAG,
     Claim,
     Configuration,
     Described,
@@ -24,7 +25,7 @@ from moorings.enrolment.model import (
 from moorings.enrolment.policy import HOUR
 from moorings.enrolment.ports import ActivationService, Codes, Configurations, Journal, Ledger
 from moorings.errors import Busy, MooringsError
-from moorings.nodes.model import ManagedNode, stale
+from moorings.nodes.model import stale
 from moorings.nodes.ports import Fleet
 
 # Without a pool to ask, an activation drains as long as the longest claim window that a pool may have.
@@ -57,6 +58,7 @@ class Upkeep:
     codes: Codes
     maker: Maker
     fleet: Fleet
+    stack: str  # the mark that this stack's nodes bear
     journal: Journal
     clock: Clock
 
@@ -233,13 +235,10 @@ class Upkeep:
                 self.journal.record("orphaned_code_deleted", activation_id=activation_id)
 
     def _stale_nodes(self, run: _Run) -> None:
+        """Nodes of this stack's activations alone: with a shared node role, others may have registered theirs."""
         wanted = run.configuration.stale_nodes
-        roles = {pool.node_role.rpartition("/")[2] for pool in run.configuration.pools.values()}
-        nodes: list[ManagedNode] = [
-            node
-            for node in stale(self.fleet.nodes(offline_only=True), after=wanted.after, now=run.now)
-            if node.role.rpartition("/")[2] in roles
-        ]
+        silent = self.fleet.nodes(offline_only=True, tag=(STACK_TAG, self.stack))
+        nodes = stale(silent, after=wanted.after, now=run.now)
         self.journal.measure("StaleNodes", len(nodes))
         if not wanted.deregister:
             return

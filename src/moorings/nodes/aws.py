@@ -9,6 +9,8 @@ from botocore.exceptions import ClientError
 from moorings.clouds.aws_errors import code_of, translated
 from moorings.nodes.model import ManagedNode
 
+HYBRID, LOST = "ManagedInstance", "ConnectionLost"
+
 
 class SsmFleet:
     """The `Fleet` port."""
@@ -16,17 +18,19 @@ class SsmFleet:
     def __init__(self, *, client: Any) -> None:
         self._client = client
 
-    def nodes(self, *, offline_only: bool = False) -> Iterator[ManagedNode]:
+    def nodes(self, *, offline_only: bool = False, tag: tuple[str, str] | None = None) -> Iterator[ManagedNode]:
         """See `ports.Fleet.nodes`."""
-        filters = [{"Key": "ResourceType", "Values": ["ManagedInstance"]}]
-        if offline_only:
-            filters.append({"Key": "PingStatus", "Values": ["ConnectionLost"]})
+        wanted = {"ResourceType": HYBRID, **({"PingStatus": LOST} if offline_only else {})}
+        # The service combines a filter by tag with no other one, so what it then lists is looked through here.
+        filters = [{"Key": f"tag:{tag[0]}", "Values": [tag[1]]}] if tag else _filters(wanted)
         with translated("ssm:DescribeInstanceInformation"):
             pages = self._client.get_paginator("describe_instance_information").paginate(
                 Filters=filters, PaginationConfig={"PageSize": 50}
             )
             for page in pages:
-                yield from map(_node, page["InstanceInformationList"])
+                for each in page["InstanceInformationList"]:
+                    if all(each.get(field) == value for field, value in wanted.items()):
+                        yield _node(each)
 
     def node(self, node_id: str) -> ManagedNode | None:
         """See `ports.Fleet.node`."""
@@ -51,6 +55,10 @@ class SsmFleet:
                     raise
                 return False
         return True
+
+
+def _filters(wanted: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [{"Key": field, "Values": [value]} for field, value in wanted.items()]
 
 
 def _node(each: Mapping[str, Any]) -> ManagedNode:
