@@ -62,6 +62,11 @@ Conditions:
     [
         {"Fn::Transform": {}},
         {"Fn::Select": [3, ["a"]]},
+        {"Fn::Select": ["x", ["a"]]},
+        {"Fn::Select": "0"},
+        {"Fn::Split": ["/"]},
+        {"Fn::Cidr": ["no network", 2]},
+        {"Ref": ["A"]},
         {"Fn::FindInMap": ["M", "a", "b"]},
         {"Fn::Join": ["", "text"]},
         "{{resolve:ssm:name}}",

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from localcloud.aws.cloudformation.registry import registry
+
 PARAMETER = {"Type": "AWS::SSM::Parameter"}
 
 
@@ -51,6 +53,31 @@ def test_what_is_not_made_fails_the_stack_by_name(
     assert stack.status == "ROLLBACK_COMPLETE"
     assert told in stack.reason("Bad")
     assert not any(name == "Good" for name, _, _ in stack.events())
+
+
+@pytest.mark.parametrize("bug", [KeyError("k"), TypeError("t"), ValueError("v")], ids=lambda bug: type(bug).__name__)
+def test_a_bug_of_a_resource_type_is_an_internal_failure(
+    create: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, bug: Exception
+) -> None:
+    """It is not told as if the template were wrong, and nothing is rolled back as if the service had refused."""
+
+    def broken(*_: Any) -> None:
+        raise bug
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(registry()["AWS::SSM::Parameter"]), "create", broken)
+        stack = create({"Resources": {"One": parameter("v")}})
+
+    assert stack.status == "CREATE_FAILED"
+    assert stack.described["StackStatusReason"] == f"internal failure: {bug!r}"
+    assert not any(status == "CREATE_FAILED" for name, status, _ in stack.events() if name == "One")
+    assert stack.delete() == "DELETE_COMPLETE"
+
+
+@pytest.mark.parametrize("output", [{"Description": "d"}, "text"])
+def test_an_output_needs_a_value(create: Callable[..., Any], output: Any) -> None:
+    with pytest.raises(ClientError, match="Output Wrong is malformed"):
+        create({"Resources": {"One": parameter("v")}, "Outputs": {"Wrong": output}})
 
 
 def test_a_property_that_a_condition_leaves_out_does_no_harm(create: Callable[..., Any]) -> None:

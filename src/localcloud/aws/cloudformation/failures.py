@@ -1,6 +1,5 @@
 """What goes wrong with a resource: which errors fail it, the reason that its event gives, the end of the operation."""
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,10 +11,8 @@ from localcloud.aws.cloudformation.types import Failed
 from localcloud.clock import Clock
 from localcloud.errors import LocalCloudError, ServiceError
 
-log = logging.getLogger(__name__)
-
-# What a resource handler may raise; anything else is a bug of the local cloud and ends the operation.
-REFUSALS = (ClientError, BotoCoreError, Failed, Malformed, LocalCloudError, KeyError, TypeError, ValueError)
+# What a resource handler may raise; anything else is a bug of the local cloud and ends the operation as one.
+REFUSALS = (ClientError, BotoCoreError, Failed, Malformed, LocalCloudError)
 
 
 class Stop(Exception):
@@ -28,8 +25,6 @@ def failing(clock: Clock, stack: Stack, resource: StackResource, verb: str) -> I
     try:
         yield
     except REFUSALS as error:
-        if isinstance(error, KeyError | TypeError | ValueError) and not isinstance(error, Malformed):
-            log.warning("making %s failed", resource.definition.type, exc_info=error)
         stack.note(at=clock.now(), status=f"{verb}_FAILED", reason=reason_of(error), resource=resource)
         raise Stop(failure([resource.logical_id], verb)) from error
 

@@ -125,14 +125,17 @@ class Resolver:
         return {key: entry for key, entry in members.items() if entry is not NO_VALUE}
 
     def _call(self, name: str, argument: Any) -> Any:
-        if name == "Ref":
-            return self._ref(argument)
-        if name == "Fn::If":
-            return self.resolve(self._branch(argument))
         function = _FUNCTIONS.get(name)
         if function is None:
             raise invalid(f"Template error: {name} is not supported by the local cloud")
-        return function(self, argument)
+        try:
+            return function(self, argument)
+        except (IndexError, TypeError, ValueError) as error:
+            # Functions take their arguments apart as they come: any JSON may stand in a template.
+            raise invalid(f"Template error: {name} does not take the arguments that it is given ({error})") from error
+
+    def _if(self, argument: Any) -> Any:
+        return self.resolve(self._branch(argument))
 
     def _branch(self, argument: Any) -> Any:
         if not isinstance(argument, list) or len(argument) != 3:
@@ -209,6 +212,8 @@ class Resolver:
 
 
 _FUNCTIONS: Mapping[str, Callable[[Resolver, Any], Any]] = {
+    "Ref": Resolver._ref,
+    "Fn::If": Resolver._if,
     "Fn::GetAtt": Resolver._get_att,
     "Fn::Sub": Resolver._sub,
     "Fn::Join": Resolver._join,

@@ -217,7 +217,9 @@ def _check_references(made: Template) -> None:
                 "in the Resources block of the template"
             )
         _check_conditions(made, resource.properties, resource.condition)
-    for output in made.outputs.values():
+    for name, output in made.outputs.items():
+        if not isinstance(output, Mapping) or "Value" not in output:
+            raise invalid(f"Template format error: Output {name} is malformed.")
         missing = sorted(set(references(output)) - known)
         if missing:
             raise invalid(
