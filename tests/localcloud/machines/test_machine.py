@@ -1,5 +1,6 @@
 """Machines as computers: power, disks, processes, what they see of the host."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from tests.localcloud.machines.conftest import Make
 from localcloud.cloud import LocalCloud
 from localcloud.errors import CannotRun
 from localcloud.machines.disk import copy
+from localcloud.machines.inside import confinement
 from localcloud.machines.machine import Machine, State
 from localcloud.machines.spec import HOST_ARCH, MachineSpec
 
@@ -81,6 +83,30 @@ def test_what_a_machine_writes_stays_on_its_disk_alone(make: Make) -> None:
 )
 def test_root_inside_has_no_power_over_the_host(shared: Machine, attack: str) -> None:
     assert shared.run(["bash", "-c", attack]).returncode != 0
+
+
+@pytest.mark.skipif(confinement.kernel_version() < (6, 14), reason="before Linux 6.14 root's processes have no limit")
+def test_a_fork_bomb_ends_inside_the_machine(make: Make) -> None:
+    """Its processes are a machine's share, the host's limit stays, and the power button still works."""
+    machine, host = make(), Path("/proc/sys/kernel/pid_max").read_text()
+    bomb = (
+        "import os, time\nforked = 0\ntry:\n while os.fork(): forked += 1\nexcept OSError as e: print(forked, e.errno)"
+    )
+    said = machine.run(["python3", "-c", f"{bomb}\nelse: time.sleep(60)"]).stdout.split()
+
+    assert confinement.PROCESSES - 50 < int(said[0]) <= confinement.PROCESSES + 300
+    assert int(said[1]) == errno.EAGAIN
+    assert Path("/proc/sys/kernel/pid_max").read_text() == host
+    machine.power_off()
+    assert machine.state is State.OFF
+
+
+def test_a_process_has_limits_that_root_cannot_raise(shared: Machine) -> None:
+    said = shared.run(["sh", "-c", "ulimit -d; ulimit -f; ulimit -c; ulimit -d unlimited; ulimit -d"])
+    assert said.stdout.split()[:3] == [str(confinement.MEMORY_BYTES // 1024), str(confinement.FILE_BYTES // 512), "0"]
+    assert "unlimited" not in said.stdout
+    greedy = shared.run(["python3", "-c", "bytearray(3 << 30)"])
+    assert "MemoryError" in greedy.stderr
 
 
 def test_root_inside_has_power_over_its_own_files_and_users(shared: Machine) -> None:

@@ -1,12 +1,14 @@
-"""What root inside a machine may not do: everything whose effect would reach the host.
+"""What root inside a machine may not do or use up: everything whose effect would reach the host.
 
 A machine that local root runs has no users of its own, so its root is the host's. Namespaces keep it from the host's
 files, processes and network; the rights that no namespace bounds (clock, devices, mounts, kernel settings) go here,
-before the first program of the machine runs. Source: capabilities(7).
+before the first program of the machine runs. Processes are counted by machine, memory and file size limited for each
+process. Sources: capabilities(7), setrlimit(2), pid_namespaces(7).
 """
 
 import ctypes
 import os
+import resource
 from pathlib import Path
 
 from localcloud.machines.inside import syscalls
@@ -24,6 +26,14 @@ KEPT = frozenset(
     }
 )
 
+# Many times what a boot with package installation takes, and a small part of what a host bears.
+PROCESSES = 1024
+MEMORY_BYTES = 1 << 30  # of each process: what it writes to, not what it reserves
+FILE_BYTES = 1 << 30
+_RESERVED_PIDS = 300  # which the kernel does not hand out again
+_OWN_COUNT = (6, 14)  # from this Linux on a PID namespace has its own number of processes
+_COUNT_BY_USERS = (5, 14)  # and from this one on a user namespace; else RLIMIT_NPROC counts all machines together
+
 
 class _Header(ctypes.Structure):
     _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
@@ -39,6 +49,36 @@ def bind_unchangeable(source: str, target: Path) -> None:
     # In a user namespace what the host has locked must be asked for again.
     locked = os.statvfs(target).f_flag & (syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC)
     syscalls.mount(source, str(target), flags=syscalls.MS_BIND | syscalls.MS_REMOUNT | syscalls.MS_RDONLY | locked)
+
+
+def limit_processes(proc: Path) -> None:
+    """Bound how many processes this PID namespace, seen in the fresh `proc`, can have: a fork bomb ends here.
+
+    Before Linux 6.14 the same file is the whole host's, so it is left alone there.
+    """
+    if kernel_version() >= _OWN_COUNT:
+        (proc / "sys" / "kernel" / "pid_max").write_text(str(_RESERVED_PIDS + PROCESSES))
+
+
+def limit_usage(*, user_namespace: bool) -> None:
+    """Set the limits of this process and of all that it starts; without CAP_SYS_RESOURCE nobody can raise them."""
+    limits = {
+        resource.RLIMIT_DATA: MEMORY_BYTES,
+        resource.RLIMIT_FSIZE: FILE_BYTES,
+        resource.RLIMIT_CORE: 0,
+    }
+    if user_namespace and _COUNT_BY_USERS <= kernel_version() < _OWN_COUNT:
+        limits[resource.RLIMIT_NPROC] = PROCESSES
+    for kind, most in limits.items():
+        allowed = resource.getrlimit(kind)[1]
+        bound = most if allowed == resource.RLIM_INFINITY else min(most, allowed)
+        resource.setrlimit(kind, (bound, bound))
+
+
+def kernel_version() -> tuple[int, int]:
+    """The running Linux, as (major, minor)."""
+    major, minor = os.uname().release.split(".")[:2]
+    return int(major), int("".join(letter for letter in minor if letter.isdigit()))
 
 
 def drop_rights() -> None:

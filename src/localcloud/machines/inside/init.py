@@ -56,6 +56,7 @@ class Init:
         if not self._join_network():
             return 0
         namespaces.build_root(self._boot)
+        confinement.limit_usage(user_namespace=self._boot.user_namespace)
         confinement.drop_rights()
         self._open_doors()
         self._identify()

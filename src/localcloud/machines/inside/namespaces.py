@@ -116,6 +116,7 @@ def _proc_and_sys(root: Path, firmware: tuple[tuple[str, str], ...]) -> None:
     (root / "proc").mkdir()
     safe = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
     syscalls.mount("proc", str(root / "proc"), "proc", safe)
+    confinement.limit_processes(root / "proc")  # before it can no longer be written
     for name in confinement.KERNEL_WIDE:
         if (root / "proc" / name).exists():
             confinement.bind_unchangeable(str(root / "proc" / name), root / "proc" / name)
