@@ -5,7 +5,8 @@ import re
 from docs.generator.tables import code, table
 
 from localcloud.aws.cloudformation.registry import registry
-from localcloud.aws.refusals import REFUSED
+from localcloud.aws.notifications import PROTOCOLS
+from localcloud.aws.refusals import REFUSED, SERVICES
 from localcloud.aws.ssm import choices
 from localcloud.machines.images import IMAGES
 from localcloud.machines.shims.texts import SIMULATED
@@ -39,3 +40,13 @@ def refused_operations() -> str:
     """Operations that moto answers, but wrongly, and that are refused by name."""
     rows = [(code(f"{service}:{operation}"), why) for (service, operation), why in sorted(REFUSED.items())]
     return table(("refused", "why"), rows)
+
+
+def services() -> str:
+    """The AWS services that have an answer here at all."""
+    return ", ".join(code(name) for name in sorted(SERVICES)) + ".\n"
+
+
+def protocols() -> str:
+    """What may subscribe to a topic."""
+    return ", ".join(code(name) for name in sorted(PROTOCOLS)) + ".\n"

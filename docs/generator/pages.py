@@ -34,6 +34,8 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "ssm-choices": localcloud.ssm_choices,
     "resource-types": localcloud.resource_types,
     "refused-operations": localcloud.refused_operations,
+    "local-services": localcloud.services,
+    "topic-protocols": localcloud.protocols,
 }
 
 
