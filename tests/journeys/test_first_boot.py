@@ -69,7 +69,8 @@ def test_a_server_of_each_kind_becomes_an_online_managed_node_of_its_pool(
     assert node["ComputerName"].split(".")[0] == machine.name
     assert node["IamRole"] == site.deployed.node_role
     named = site.cloud.client("ssm").list_tags_for_resource(ResourceType="ManagedInstance", ResourceId=machine.node_id)
-    assert {tag["Key"]: tag["Value"] for tag in named["TagList"]} == TAGS
+    marked = {**TAGS, "moorings:stack": site.deployed.outputs["StackMark"]}
+    assert {tag["Key"]: tag["Value"] for tag in named["TagList"]} == marked
 
 
 @pytest.mark.parametrize("system", ["rhel-9", "sles-15"])
