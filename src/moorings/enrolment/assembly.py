@@ -6,8 +6,8 @@ server waits for.
 
 import random
 from collections.abc import Callable
-from functools import cache
-from typing import Any
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any
 
 import botocore.session
 from botocore.config import Config
@@ -18,13 +18,16 @@ from moorings.enrolment.dynamodb import DynamoLedger
 from moorings.enrolment.journal import PowertoolsJournal
 from moorings.enrolment.making import Maker
 from moorings.enrolment.service import Vending
-from moorings.enrolment.upkeep import Upkeep
-from moorings.nodes.aws import SsmFleet
 from moorings.settings import EnrolmentSettings
+
+if TYPE_CHECKING:
+    from moorings.enrolment.upkeep import Upkeep
 
 # A lease lasts 5 s; CreateActivation, PutParameter and the publishing write must fit in: each try gives up early.
 _TIMEOUTS: dict[str, Any] = {"connect_timeout": 0.5, "read_timeout": 1.5}
 PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 3}, **_TIMEOUTS)
+# The keeper lists what may be thousands, and nobody waits for it.
+UNHURRIED = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=1, read_timeout=10)
 BRISK = Config(retries={"mode": "standard", "total_max_attempts": 2}, **_TIMEOUTS)
 ONCE = Config(retries={"mode": "standard", "total_max_attempts": 1}, **_TIMEOUTS)
 
@@ -32,11 +35,11 @@ ONCE = Config(retries={"mode": "standard", "total_max_attempts": 1}, **_TIMEOUTS
 class Clients:
     """botocore clients of one environment, each made once. `session` lets tests put their own wire underneath."""
 
-    def __init__(self, session: Any, *, region: str) -> None:
+    def __init__(self, session: Any, *, region: str, patience: Config) -> None:
         # boto3 would add resources and file transfers, which nobody here uses, and a third to the time of a start.
         make: Callable[..., Any] = session.client if session else botocore.session.get_session().create_client
-        self.dynamodb = make("dynamodb", region_name=region, config=PATIENT)
-        self.ssm = make("ssm", region_name=region, config=PATIENT)
+        self.dynamodb = make("dynamodb", region_name=region, config=patience)
+        self.ssm = make("ssm", region_name=region, config=patience)
         self.dynamodb_once = cache(lambda: make("dynamodb", region_name=region, config=ONCE))
         self.ssm_brisk = cache(lambda: make("ssm", region_name=region, config=BRISK))
         self.ssm_once = cache(lambda: make("ssm", region_name=region, config=ONCE))
@@ -53,11 +56,12 @@ class Enrolment:
         session: Any = None,
         clock: Clock | None = None,
         rng: random.Random | None = None,
+        patience: Config = PATIENT,
     ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
         self.journal = PowertoolsJournal(stack=settings.stack)
-        clients = Clients(session, region=settings.region)
+        clients = self._clients = Clients(session, region=settings.region, patience=patience)
         ledger = DynamoLedger(client=clients.dynamodb, once=clients.dynamodb_once, table=settings.table)
         activations = SsmActivations(client=clients.ssm, once=clients.ssm_once, stack=settings.stack)
         codes = SecureCodes(
@@ -83,14 +87,22 @@ class Enrolment:
             proofs=settings.proofs,
             rng=rng or random.Random(),  # noqa: S311 - jitter, nothing secret
         )
-        self.upkeep = Upkeep(
+
+    @cached_property
+    def upkeep(self) -> "Upkeep":
+        """The keeper's work. Loaded when it is asked for: a booting server does not wait for what it never needs."""
+        from moorings.enrolment.upkeep import Upkeep  # noqa: PLC0415
+        from moorings.nodes.aws import SsmFleet  # noqa: PLC0415
+
+        maker = self.vending.maker
+        return Upkeep(
             configurations=self.configurations,
-            ledger=ledger,
-            activations=activations,
-            codes=codes,
+            ledger=maker.ledger,
+            activations=maker.activations,
+            codes=maker.codes,
             maker=maker,
-            fleet=SsmFleet(client=clients.ssm),
-            stack=settings.stack,
+            fleet=SsmFleet(client=self._clients.ssm),
+            stack=self.settings.stack,
             journal=self.journal,
             clock=self.clock,
         )

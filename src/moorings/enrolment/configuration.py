@@ -6,7 +6,6 @@ can never become active, whoever wrote it. docs/configuration.md describes every
 
 import json
 import re
-import tomllib
 from collections.abc import Mapping
 from datetime import timedelta
 from ipaddress import ip_network
@@ -47,6 +46,8 @@ _SIGNING_KEY = r"-----BEGIN PGP PUBLIC KEY BLOCK-----[\nA-Za-z0-9+/=:., ()@<>-]+
 
 def parse_toml(text: str) -> dict[str, Any]:
     """The document behind a TOML text, unchecked; Misconfigured names line and column of what is not TOML."""
+    import tomllib  # noqa: PLC0415 - people write TOML, functions read JSON
+
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from moorings.enrolment.assembly import Enrolment
+from moorings.enrolment.assembly import UNHURRIED, Enrolment
 from moorings.settings import enrolment_settings, in_function
 
 
 @cache
 def _enrolment() -> Enrolment:
-    return Enrolment(enrolment_settings())
+    return Enrolment(enrolment_settings(), patience=UNHURRIED)
 
 
 if in_function():
