@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bench.stand.deployment import Stand
+from tests.enrolment.ageing import older
 from tests.enrolment.rig import NODE_ROLE, Rig, client_of, configuration, event, shared_key
 
 from localcloud.aws.ssm.activations import Activations
@@ -20,7 +21,6 @@ from localcloud.aws.ssm.nodes import ManagedNodes
 from moorings.enrolment.assembly import Enrolment
 from moorings.settings import enrolment_settings
 
-_TIMES = frozenset({"expires_at", "until", "lease_until", "granted_at", "expires"})
 EVENTS_LIMIT = timedelta(seconds=60)
 _accounts = itertools.count(1)
 
@@ -37,7 +37,7 @@ class AgingClock:
     def step(self, duration: timedelta) -> None:
         world, dynamodb = self._stand.cloud.world, self._stand.aws.client("dynamodb")
         for item in self._stand.items():
-            dynamodb.put_item(TableName=self._stand.table, Item=_older(item, int(duration.total_seconds())))
+            dynamodb.put_item(TableName=self._stand.table, Item=older(item, int(duration.total_seconds())))
         world.part(Activations).age(duration)
         nodes = world.part(ManagedNodes)
         for node in nodes.all():
@@ -46,18 +46,6 @@ class AgingClock:
             for versions in world.backend("ssm")._parameters.values():
                 for version in versions:
                     version.last_modified_date -= duration
-
-
-def _older(item: Mapping[str, Any], seconds: int) -> dict[str, Any]:
-    moved: dict[str, Any] = {}
-    for name, value in item.items():
-        if name in _TIMES:
-            moved[name] = {"N": str(int(value["N"]) - seconds)}
-        elif "M" in value:
-            moved[name] = {"M": _older(value["M"], seconds)}
-        else:
-            moved[name] = value
-    return moved
 
 
 class Died(Exception):

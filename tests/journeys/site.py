@@ -18,6 +18,8 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests.enrolment.ageing import older
+
 from localcloud.aws.seam import attach
 from localcloud.aws.ssm.activations import Activation, Activations
 from localcloud.cloud import LocalCloud
@@ -231,24 +233,8 @@ class Site:
         """
         table, dynamodb = self.deployed.outputs["LedgerTable"], self.cloud.client("dynamodb")
         for item in dynamodb.scan(TableName=table)["Items"]:
-            dynamodb.put_item(TableName=table, Item=_older(item, int(by.total_seconds())))
+            dynamodb.put_item(TableName=table, Item=older(item, int(by.total_seconds())))
         self.cloud.world.part(Activations).age(by)
-
-
-_TIMES = frozenset({"expires_at", "until", "lease_until", "granted_at", "expires"})
-
-
-def _older(item: Mapping[str, Any], seconds: int) -> dict[str, Any]:
-    """An item's attributes (or those of a map in it) with every time moved back."""
-    moved: dict[str, Any] = {}
-    for name, value in item.items():
-        if name in _TIMES:
-            moved[name] = {"N": str(int(value["N"]) - seconds)}
-        elif "M" in value:
-            moved[name] = {"M": _older(value["M"], seconds)}
-        else:
-            moved[name] = value
-    return moved
 
 
 def document(*pools: Mapping[str, Any]) -> dict[str, Any]:
