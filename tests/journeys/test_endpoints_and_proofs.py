@@ -10,7 +10,7 @@ from tests.journeys.site import Site, another_endpoint, deploy, eventually, seco
 from moorings.deploy.enrolment import ExistingEndpoint
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture  # one for each: the second test moves its stack to another endpoint
 def site() -> Iterator[Site]:
     with standing({"name": "default", "registration_limit": 10}) as site:
         yield site
