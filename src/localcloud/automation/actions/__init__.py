@@ -1,0 +1,1 @@
+"""What each `aws:` action of a runbook does, one module an action."""
