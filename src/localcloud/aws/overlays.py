@@ -9,7 +9,7 @@ uses `motobridge.pass_on`.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from localcloud.aws import identity, notifications
+from localcloud.aws import identity, notifications, web_identity
 from localcloud.aws.apigateway import operations as apigateway
 from localcloud.aws.call import Operation
 from localcloud.aws.cloudformation import operations as cloudformation
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 OWNERS = (
     identity.operations,
+    web_identity.operations,
     notifications.operations,
     iam.operations,
     dynamodb.operations,

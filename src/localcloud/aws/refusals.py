@@ -20,7 +20,6 @@ REFUSED: Mapping[tuple[str, str], str] = {
     ("iam", "SimulateCustomPolicy"): "moto has no policy evaluation",
     ("iam", "CreateAccessKey"): "users have no keys here; the operator and roles have",
     ("sts", "AssumeRole"): "only functions and managed nodes take on roles here",
-    ("sts", "GetWebIdentityToken"): "the local cloud issues no web identities",
     ("sts", "AssumeRoleWithSAML"): "the local cloud knows no identity provider",
     ("sts", "AssumeRoleWithWebIdentity"): "the local cloud knows no identity provider",
     ("sts", "GetFederationToken"): "the local cloud knows no federated users",

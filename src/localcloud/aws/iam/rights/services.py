@@ -9,8 +9,10 @@ from typing import Any
 
 from localcloud.aws.call import Call
 from localcloud.aws.iam.policy import Values
-from localcloud.aws.iam.rights.model import Directory, Entry, Right, arn, free, partition, simple
+from localcloud.aws.iam.rights.model import Directory, Entry, Right, arn, free, partition, request_tags, simple
 from localcloud.aws.iam.rights.ssm import encryption_keys
+
+DEFAULT_TOKEN_SECONDS = 300  # STS API Reference, GetWebIdentityToken
 
 
 def _function(call: Call) -> str:
@@ -72,6 +74,20 @@ def _assume(call: Call, _: Directory) -> Sequence[Right]:
     return [Right(action="sts:AssumeRole", resource=str(call.params["RoleArn"]), keys=keys)]
 
 
+def _web_identity(call: Call, _: Directory) -> Sequence[Right]:
+    # The lifetime that a call leaves to STS is asked for like a given one.
+    keys: dict[str, Values] = {
+        "sts:IdentityTokenAudience": tuple(str(one) for one in call.params["Audience"]),
+        "sts:SigningAlgorithm": str(call.params["SigningAlgorithm"]),
+        "sts:DurationSeconds": str(call.params.get("DurationSeconds", DEFAULT_TOKEN_SECONDS)),
+    }
+    tags = request_tags(call.params.get("Tags"))
+    needed = [Right(action="sts:GetWebIdentityToken", keys=keys | tags)]
+    if tags:
+        needed.append(Right(action="sts:TagGetWebIdentityToken", keys=tags))
+    return needed
+
+
 def _with_key(action: str) -> Entry:
     def rights(call: Call, directory: Directory) -> Sequence[Right]:
         # Decrypt may leave the key to the ciphertext; its policy cannot be asked then, so it is refused.
@@ -96,6 +112,11 @@ _LOG_CALLS = {
     "GetLogEvents": "logs:GetLogEvents",
     "FilterLogEvents": "logs:FilterLogEvents",
 }
+_FEDERATION_CALLS = (
+    "EnableOutboundWebIdentityFederation",
+    "DisableOutboundWebIdentityFederation",
+    "GetOutboundWebIdentityFederationInfo",
+)
 
 ENTRIES: Mapping[tuple[str, str], Entry] = {
     ("lambda", "Invoke"): simple("lambda:InvokeFunction", _function),
@@ -106,6 +127,9 @@ ENTRIES: Mapping[tuple[str, str], Entry] = {
     # "No permissions are required to perform this operation" (STS API Reference, GetCallerIdentity).
     ("sts", "GetCallerIdentity"): free(),
     ("sts", "AssumeRole"): _entry(_assume, "sts:AssumeRole"),
+    # IAM User Guide, "Controlling access with IAM policies" of outbound identity federation.
+    ("sts", "GetWebIdentityToken"): _entry(_web_identity, "sts:GetWebIdentityToken", "sts:TagGetWebIdentityToken"),
+    **{("iam", operation): simple(f"iam:{operation}") for operation in _FEDERATION_CALLS},
     ("s3", "GetObject"): _entry(_get_object, "s3:GetObject", "s3:GetObjectVersion"),
     ("s3", "HeadObject"): _entry(_get_object, "s3:GetObject", "s3:GetObjectVersion"),
     ("s3", "PutObject"): simple("s3:PutObject", _object),
