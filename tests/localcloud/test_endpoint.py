@@ -134,7 +134,6 @@ METRIC_FILTER = {
         ("ssm", "send_command", {"DocumentName": "AWS-RunShellScript"}),
         ("dynamodb", "transact_write_items", {"TransactItems": [{"Put": {"TableName": "ledger", "Item": {}}}]}),
         ("cloudformation", "detect_stack_drift", {"StackName": "s"}),
-        ("sts", "get_web_identity_token", {"Audience": ["a"], "SigningAlgorithm": "RS256"}),
         ("sts", "get_session_token", {}),
         ("ec2", "run_instances", {"MinCount": 1, "MaxCount": 1, "ImageId": "ami-12c6146b"}),
         ("lambda", "create_event_source_mapping", {"FunctionName": "f", "EventSourceArn": "arn:aws:sqs:::q"}),
