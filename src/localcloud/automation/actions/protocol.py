@@ -1,7 +1,7 @@
 """What the engine hands to an action, and what an action answers.
 
 An action never sleeps and never waits for a cloud: it answers `Again` and is asked once more, so that a thousand
-executions need a handful of threads. Only single calls (one API request, one function invocation, one script) may block.
+executions need a handful of threads. Only single calls may block: one API request, one function invocation, one script.
 """
 
 from collections.abc import Mapping
@@ -86,6 +86,8 @@ class Finished:
 
     root: Any = None
     outputs: Mapping[str, Any] = field(default_factory=dict)
+    next_step: str = ""  # what a branch chose
+    variables: Mapping[str, Any] = field(default_factory=dict)  # new values of the execution's variables, by name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +98,16 @@ class Again:
     state: Any
 
 
-Turn = Finished | Again
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Not over until somebody tells: a person's signal, a child's end. Only the engine's own actions answer this."""
+
+    state: Any
+    waiting: bool = False  # step and execution show Waiting meanwhile
+    outputs: Mapping[str, Any] = field(default_factory=dict)  # readable meanwhile
+
+
+Turn = Finished | Again | Held
 
 
 class ActionFailed(Exception):
