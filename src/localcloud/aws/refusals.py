@@ -10,6 +10,8 @@ REFUSED: Mapping[tuple[str, str], str] = {
     ("ssm", "GetCommandInvocation"): "there are no commands",
     ("ssm", "ListCommands"): "there are no commands",
     ("ssm", "ListCommandInvocations"): "there are no commands",
+    ("ssm", "ModifyDocumentPermission"): "documents cannot be shared",
+    ("ssm", "DescribeDocumentPermission"): "documents cannot be shared",
     ("dynamodb", "TransactWriteItems"): "moto's never conflict",
     ("dynamodb", "TransactGetItems"): "moto's never conflict",
     ("dynamodb", "ExecuteTransaction"): "moto's never conflict",

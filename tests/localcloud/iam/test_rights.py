@@ -41,6 +41,9 @@ class Known:
     def parameters_below(self, path: str, *, recursive: bool) -> Sequence[StoredParameter]:
         return [found for name in ("/m/code", "/m/plain") if (found := self.parameter(name)) and path == "/m"]
 
+    def document_tags(self, name: str) -> Mapping[str, str]:
+        return {}
+
     def node_tags(self, node: str) -> Mapping[str, str]:
         return {"Owner": "us"}
 

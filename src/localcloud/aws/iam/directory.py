@@ -41,6 +41,12 @@ class WorldDirectory:
         found = self._world.part(ManagedNodes).find(node)
         return dict(found.tags) if found else {}
 
+    def document_tags(self, name: str) -> Mapping[str, str]:
+        from localcloud.aws.ssm.documents import Documents  # noqa: PLC0415 - Systems Manager asks IAM about its roles
+
+        found = [one for one in self._world.part(Documents).all(self._region) if one.name == name]
+        return dict(found[0].tags) if found else {}
+
     def key_arn(self, key_id: str) -> str | None:
         with self._world.moto_lock:
             key = self._key(key_id)

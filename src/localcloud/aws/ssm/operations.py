@@ -8,6 +8,7 @@ from localcloud.aws.agent.messages import MessageCalls
 from localcloud.aws.agent.registration import RegistrationCalls
 from localcloud.aws.call import Operation
 from localcloud.aws.ssm.activation_calls import ActivationCalls
+from localcloud.aws.ssm.document_calls import DocumentCalls
 from localcloud.aws.ssm.node_calls import NodeCalls
 from localcloud.aws.ssm.parameter_calls import ParameterCalls
 from localcloud.aws.ssm.setting_calls import SettingCalls
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 def operations(world: "World") -> Mapping[tuple[str, str], Operation]:
     """All of them for one world, by (service, operation)."""
-    return _public(world) | _of_the_agent(world)
+    return _public(world) | _documents(world) | _of_the_agent(world)
 
 
 def _public(world: "World") -> dict[tuple[str, str], Operation]:
@@ -37,6 +38,20 @@ def _public(world: "World") -> dict[tuple[str, str], Operation]:
         ("ssm", "ListTagsForResource"): tags.list,
         ("ssm", "AddTagsToResource"): tags.add,
         ("ssm", "RemoveTagsFromResource"): tags.remove,
+    }
+
+
+def _documents(world: "World") -> dict[tuple[str, str], Operation]:
+    documents = DocumentCalls(world)
+    return {
+        ("ssm", "CreateDocument"): documents.create,
+        ("ssm", "GetDocument"): documents.get,
+        ("ssm", "DescribeDocument"): documents.describe,
+        ("ssm", "ListDocuments"): documents.list,
+        ("ssm", "ListDocumentVersions"): documents.versions,
+        ("ssm", "UpdateDocument"): documents.update,
+        ("ssm", "UpdateDocumentDefaultVersion"): documents.set_default,
+        ("ssm", "DeleteDocument"): documents.delete,
     }
 
 

@@ -1,11 +1,13 @@
-"""Tags: of an activation, which land on every node it registers, and of managed nodes; other resources are moto's."""
+"""Tags: of an activation, which land on every node it registers, of managed nodes and documents; the rest is moto's."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from localcloud.aws.call import Call
 from localcloud.aws.ssm import choices
 from localcloud.aws.ssm.activations import Tags
+from localcloud.aws.ssm.document_model import Document
+from localcloud.aws.ssm.documents import Documents
 from localcloud.aws.ssm.node import ManagedNode
 from localcloud.aws.ssm.nodes import ManagedNodes
 from localcloud.errors import ServiceError
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from localcloud.world import World
 
 MANAGED_NODE = "ManagedInstance"
+DOCUMENT = "Document"
 RESERVED_PREFIX = "aws:"
 
 
@@ -40,12 +43,15 @@ class TagCalls:
     def __init__(self, world: "World") -> None:
         self._world = world
         self._nodes = world.part(ManagedNodes)
+        self._documents = world.part(Documents)
 
     def list(self, call: Call) -> Mapping[str, Any]:
         """ListTagsForResource."""
         kind, resource = call.params["ResourceType"], call.params["ResourceId"]
         if kind == MANAGED_NODE:
             return {"TagList": wire_tags(self._node(call).tags)}
+        if kind == DOCUMENT:
+            return {"TagList": wire_tags(self._document(call).tags)}
         with self._world.moto_lock:
             found = self._world.backend("ssm", call.region).list_tags_for_resource(kind, resource)
         return {"TagList": wire_tags(tuple(found.items()))}
@@ -53,9 +59,9 @@ class TagCalls:
     def add(self, call: Call) -> Mapping[str, Any]:
         """AddTagsToResource: a key that is there gets the new value."""
         kind, resource, tags = call.params["ResourceType"], call.params["ResourceId"], call.params["Tags"]
-        if kind == MANAGED_NODE:
+        if kind in (MANAGED_NODE, DOCUMENT):
             added = dict(require_tags(tags, code="TooManyTagsError"))
-            self._nodes.change_tags(self._node(call).id, lambda present: _merged(present, added))
+            self._change(call, lambda present: _merged(present, added))
             return {}
         with self._world.moto_lock:
             self._world.backend("ssm", call.region).add_tags_to_resource(
@@ -66,20 +72,30 @@ class TagCalls:
     def remove(self, call: Call) -> Mapping[str, Any]:
         """RemoveTagsFromResource: keys that are not there are ignored."""
         kind, resource, keys = call.params["ResourceType"], call.params["ResourceId"], call.params["TagKeys"]
-        if kind == MANAGED_NODE:
-            self._nodes.change_tags(
-                self._node(call).id, lambda present: tuple(pair for pair in present if pair[0] not in keys)
-            )
+        if kind in (MANAGED_NODE, DOCUMENT):
+            self._change(call, lambda present: tuple(pair for pair in present if pair[0] not in keys))
             return {}
         with self._world.moto_lock:
             self._world.backend("ssm", call.region).remove_tags_from_resource(kind, resource, keys)
         return {}
+
+    def _change(self, call: Call, change: Callable[[Tags], Tags]) -> None:
+        if call.params["ResourceType"] == MANAGED_NODE:
+            self._nodes.change_tags(self._node(call).id, change)
+        else:
+            self._documents.change_tags(self._document(call).name, change, region=call.region)
 
     def _node(self, call: Call) -> ManagedNode:
         node = self._nodes.find(call.params["ResourceId"])
         if node is None or node.region != call.region:
             raise ServiceError("InvalidResourceId", f"{call.params['ResourceId']} is not a managed node")
         return node
+
+    def _document(self, call: Call) -> Document:
+        try:
+            return self._documents.get(call.params["ResourceId"], region=call.region)
+        except ServiceError as error:
+            raise ServiceError("InvalidResourceId", f"{call.params['ResourceId']} is not a document") from error
 
 
 def _merged(present: Tags, added: Mapping[str, str]) -> Tags:
