@@ -56,7 +56,9 @@ def _check_certificate(
 ) -> None:
     if header.get("alg") not in _CERTIFICATE_ALGORITHMS:
         raise errors.unsupported_algorithm(str(header.get("alg")))
-    found = application.certificate(sha1=str(header.get("x5t", "")), sha256=str(header.get("x5t#S256", "")))
+    # Some libraries pad the thumbprint, against the standard; the service takes both.
+    sha1, sha256 = (str(header.get(name, "")).rstrip("=") for name in ("x5t", "x5t#S256"))
+    found = application.certificate(sha1=sha1, sha256=sha256)
     if found is None:
         raise errors.bad_signature("The key was not found.")
     key = found.public_key()
