@@ -1,0 +1,258 @@
+"""From evidence to verdict, from verdict to what happens next, and from a whole run to its outcome: pure and total.
+
+An exit code alone decides nothing, in either direction.
+"""
+
+from moorings.patching.model import (
+    Conclusion,
+    Evidence,
+    HealthReport,
+    Judgement,
+    Outcome,
+    Phase,
+    Restore,
+    RollbackOn,
+    Run,
+    Verdict,
+)
+from moorings.patching.observed import CommandState
+
+_DECIDE = "look at the node; keep it as it is (moorings patch gc --execution) or restore the checkpoint by hand"
+_NEVER_RAN = frozenset({CommandState.UNSENT.value, CommandState.UNDELIVERED.value})
+
+
+def judge(evidence: Evidence) -> Judgement:
+    """What the evidence says; every combination has an answer."""
+    if evidence.install in _NEVER_RAN and not (evidence.install_began or evidence.prepatch_failed):
+        return _never_touched(evidence)
+    if evidence.offline:
+        return _bad(f"the node went silent{_since(evidence)} and did not come back", evidence)
+    if evidence.after is None:
+        return _unknown("nobody could look at the node afterwards: its health is not known", evidence)
+    broken = newly_failing(evidence.before, evidence.after)
+    if broken:
+        checks = ", ".join(str(number) for number in broken)
+        return _bad(f"health check {checks} passed before and fails now", evidence)
+    return _healthy(evidence)
+
+
+def _healthy(evidence: Evidence) -> Judgement:
+    if _untouched(evidence):
+        return _untouched_verdict(evidence)
+    if not evidence.scan_fresh:
+        return _unknown("the node is healthy, but its patch state is not known: no fresh scan arrived", evidence)
+    return Judgement(
+        verdict=Verdict.PATCHED,
+        reason=f"patched ({_counted(evidence.installed_now)}), online, scanned afresh, healthy",
+        warnings=_warnings(evidence),
+    )
+
+
+def newly_failing(before: HealthReport | None, after: HealthReport) -> tuple[int, ...]:
+    """The checks, counted from 1, that fail now and did not fail before."""
+    earlier = before.checks if before is not None else ()
+    return tuple(
+        number
+        for number, code in enumerate(after.checks, start=1)
+        if code and not (number <= len(earlier) and earlier[number - 1])
+    )
+
+
+def wants_restore(verdict: Verdict, rollback_on: RollbackOn) -> bool:
+    """Whether the VM is put back after this verdict."""
+    if rollback_on is RollbackOn.NEVER:
+        return False
+    return verdict is Verdict.BAD or (verdict is Verdict.UNKNOWN and rollback_on is RollbackOn.BAD_OR_UNKNOWN)
+
+
+def conclude(run: Run, *, install_began: bool, scanned: bool = False) -> Conclusion:
+    """How a run ended, from its record. `install_began`: whether its patch step was started, as far as anybody can
+    tell; it matters only for a run that was cut off before a verdict. `scanned`: a scan alone was wanted, and made.
+    """
+    if run.restore is not None:
+        return _restored(run, run.restore)
+    if run.judgement is not None:
+        return _judged(run, run.judgement)
+    began = install_began or run.phase not in {Phase.DESCRIBED, Phase.CHECKPOINTING, Phase.CHECKPOINTED}
+    if not began or run.refusal or run.checkpoint_failure:
+        return _untouched_run(run, scanned=scanned)
+    return Conclusion(
+        outcome=Outcome.UNDECIDED,
+        reason="the run was ended after patching began and before anybody judged its result",
+        remedy=_DECIDE,
+        wrong=True,
+    )
+
+
+def _untouched_run(run: Run, *, scanned: bool) -> Conclusion:
+    if run.refusal:
+        return _unchanged(run.refusal, remedy=run.remedy)
+    if run.options.dry_run:
+        return _unchanged("dry run: everything is in place to patch this VM", wrong=False)
+    if run.options.operation == "Scan":
+        return _scan_only(scanned)
+    if run.checkpoint_failure:
+        return _unchanged(
+            f"not patched, because there is no usable checkpoint: {run.checkpoint_failure}",
+            remedy="start the run again; if the snapshot fails again, look at the disk in Azure",
+        )
+    return _unchanged("the run was ended before patching began", remedy="start the run again")
+
+
+def _unchanged(reason: str, *, remedy: str = "", wrong: bool = True) -> Conclusion:
+    return Conclusion(outcome=Outcome.UNCHANGED, reason=reason, remedy=remedy, wrong=wrong)
+
+
+def _scan_only(scanned: bool) -> Conclusion:
+    if scanned:
+        return _unchanged("scanned; nothing was to be installed", wrong=False)
+    return _unchanged(
+        "the scan did not end well: the patch state is not known", remedy="look at the output of the step ScanOnly"
+    )
+
+
+def _judged(run: Run, judgement: Judgement) -> Conclusion:
+    if judgement.verdict is Verdict.PATCHED:
+        return Conclusion(outcome=Outcome.PATCHED, reason=judgement.reason, warnings=judgement.warnings, wrong=False)
+    if judgement.verdict is Verdict.UNTOUCHED:
+        return Conclusion(
+            outcome=Outcome.UNCHANGED,
+            reason=judgement.reason,
+            warnings=judgement.warnings,
+            wrong=not judgement.nothing_to_do,
+            remedy="" if judgement.nothing_to_do else "look at the output of the step InstallPatches, then run again",
+        )
+    why = (
+        "RollbackOn is Never"
+        if wants_restore(judgement.verdict, RollbackOn.BAD_OR_UNKNOWN) and run.options.rollback_on is RollbackOn.NEVER
+        else "RollbackOn does not include what cannot be seen"
+    )
+    if wants_restore(judgement.verdict, run.options.rollback_on):
+        why = "the restore did not begin"
+    return Conclusion(
+        outcome=Outcome.UNDECIDED,
+        reason=f"{judgement.reason}; the checkpoint is kept, nothing was restored ({why})",
+        remedy=_DECIDE,
+        warnings=judgement.warnings,
+        wrong=True,
+    )
+
+
+def _restored(run: Run, restore: Restore) -> Conclusion:
+    why = f"{run.judgement.reason}; " if run.judgement is not None else ""
+    warnings = run.judgement.warnings if run.judgement is not None else ()
+    if restore.ended == "ours":
+        came = {
+            True: "the node is online again",
+            False: "but the node has not come online",
+            None: "nobody has waited for the node",
+        }[restore.online]
+        return Conclusion(
+            outcome=Outcome.ROLLED_BACK,
+            reason=f"{why}the VM runs on the disk made from the checkpoint; {came}",
+            remedy="" if restore.online else "look at the VM's boot diagnostics",
+            warnings=warnings,
+            wrong=True,
+        )
+    ends = {
+        "source": "the VM runs on the disk that was to be replaced",
+        "foreign": "somebody has changed the VM's disks meanwhile: hands off",
+        "down": "the VM could not be started",
+        "": "the restore has not come to its end; the keeper goes on with it",
+    }
+    return Conclusion(
+        outcome=Outcome.ROLLBACK_FAILED,
+        reason=f"{why}{ends.get(restore.ended, restore.ended)}; the checkpoint is kept"
+        + (f" ({restore.given_up or restore.note})" if restore.given_up or restore.note else ""),
+        remedy=_after_failed_restore(run, restore),
+        warnings=warnings,
+        wrong=True,
+    )
+
+
+def _after_failed_restore(run: Run, restore: Restore) -> str:
+    vm = run.vm.id if run.vm is not None else "the VM"
+    if restore.ended == "down":
+        return f"az vm start --ids {vm}"
+    if restore.ended == "foreign":
+        return f"look at the VM's disks: az vm show --ids {vm}"
+    return f"moorings patch explain {run.execution}"
+
+
+def _never_touched(evidence: Evidence) -> Judgement:
+    """The patch command never reached the node: whatever is wrong with it now is not of our doing."""
+    if evidence.after is None or evidence.offline or newly_failing(evidence.before, evidence.after):
+        return _unknown(
+            f"the patch command never began on the node{_detail(evidence)}, and the node is not well or not seen",
+            evidence,
+        )
+    return Judgement(
+        verdict=Verdict.UNTOUCHED,
+        reason=f"the patch command never began on the node{_detail(evidence)}",
+        warnings=_warnings(evidence),
+    )
+
+
+def _untouched(evidence: Evidence) -> bool:
+    same_boot = (
+        evidence.before is not None
+        and evidence.after is not None
+        and bool(evidence.after.boot)
+        and evidence.before.boot == evidence.after.boot
+    )
+    return same_boot and evidence.installed_now == 0 and not evidence.pending_reboot
+
+
+def _untouched_verdict(evidence: Evidence) -> Judgement:
+    if evidence.prepatch_failed:
+        return Judgement(
+            verdict=Verdict.UNTOUCHED,
+            reason="PrePatchCommands failed, so nothing was installed",
+            warnings=_warnings(evidence),
+        )
+    if evidence.install == CommandState.SUCCESS.value and evidence.scan_fresh and not evidence.missing:
+        return Judgement(
+            verdict=Verdict.UNTOUCHED,
+            reason="nothing was to be installed: the node is compliant already",
+            warnings=_warnings(evidence),
+            nothing_to_do=True,
+        )
+    return Judgement(
+        verdict=Verdict.UNTOUCHED,
+        reason=f"nothing was installed; the node is healthy and was not restarted{_detail(evidence)}",
+        warnings=_warnings(evidence),
+    )
+
+
+def _bad(reason: str, evidence: Evidence) -> Judgement:
+    return Judgement(verdict=Verdict.BAD, reason=reason, warnings=_warnings(evidence))
+
+
+def _unknown(reason: str, evidence: Evidence) -> Judgement:
+    return Judgement(verdict=Verdict.UNKNOWN, reason=reason, warnings=_warnings(evidence))
+
+
+def _warnings(evidence: Evidence) -> tuple[str, ...]:
+    found = []
+    if evidence.install not in {CommandState.SUCCESS.value, CommandState.UNSENT.value}:
+        code = f", exit code {evidence.install_exit}" if evidence.install_exit is not None else ""
+        found.append(f"the patch command did not end well ({evidence.install_detail or evidence.install}{code})")
+    if evidence.failed:
+        found.append(f"{_counted(evidence.failed)} could not be installed")
+    if evidence.missing:
+        found.append(f"{_counted(evidence.missing)} missing still")
+    if evidence.pending_reboot:
+        found.append(f"{_counted(evidence.pending_reboot)} in force only after a reboot")
+    return tuple(found)
+
+
+def _counted(number: int) -> str:
+    return f"{number} patch" if number == 1 else f"{number} patches"
+
+
+def _detail(evidence: Evidence) -> str:
+    return f" ({evidence.install_detail})" if evidence.install_detail else ""
+
+
+def _since(evidence: Evidence) -> str:
+    return f" (last heard of at {evidence.last_ping:%H:%M:%S} UTC)" if evidence.last_ping else ""

@@ -1,0 +1,203 @@
+"""The next move of a restore: pure, from what Azure shows now to one move. No history decides but counters and a clock.
+
+Each call of the function looks, plans, starts one move and returns; whoever comes next (a later round, another process,
+the keeper) plans anew from what it sees. Order: make the new disks first, while the VM still runs; then stop, write the
+disks, start. Whatever fails for good or lasts too long turns the aim to "running on whichever disk is attached".
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from moorings.patching.disks import attachment_of, storage_with
+from moorings.patching.model import Aim, CheckpointDisk, Restore
+from moorings.patching.observed import Disk, Operation, OperationState, Power, Vm, same_id
+
+# What is left of the deadline must suffice to start the VM on whatever disk it has.
+LATE = timedelta(minutes=8)
+# Azure lets a VM be updated 12 times in a burst: all tries together stay below.
+MAKES, STOPS, WRITES, WRITES_BACK, STARTS = 3, 2, 3, 5, 3
+BUSY = frozenset({"updating", "creating", "deleting", "migrating"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What Azure shows: the VM (None: it is gone), the replacement disks by LUN, and the operation begun last."""
+
+    vm: Vm | None
+    replacements: Mapping[int | None, Disk | None]
+    operation: Operation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Something is under way; `why` says what."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class MakeDisk:
+    """Make the replacement of one disk of the checkpoint."""
+
+    entry: CheckpointDisk
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Power the VM off. `hard`: at once, because every disk that it could still write to is put back."""
+
+    hard: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Deallocate:
+    """Release the VM's host: Azure refused to change its disks while it is merely stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteDisks:
+    """Write the VM with this storage profile."""
+
+    storage: Mapping[str, Any] = field(repr=False)
+    aim: Aim
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Start the VM."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Nothing more is to be done; `where` is `ours`, `source`, `foreign`, `down` or `gone`."""
+
+    where: str
+    why: str = ""
+
+
+Move = Wait | MakeDisk | Stop | Deallocate | WriteDisks | Start | Finish
+
+
+def plan(sight: Sight, entries: Sequence[CheckpointDisk], restore: Restore, *, now: datetime) -> Move:
+    """The next move towards the checkpoint's disks, or, once given up or late, towards a running VM.
+
+    `entries` are the disks of the set that is restored, the OS disk among them. Total: every sight has a move.
+    """
+    vm = sight.vm
+    if vm is None:
+        return Finish("gone", "the VM is gone")
+    if any(_owner(vm, entry, restore) == "foreign" for entry in entries):
+        return Finish("foreign", "another disk is attached than the former one or ours")
+    if sight.operation is not None and sight.operation.state is OperationState.RUNNING:
+        return Wait(f"Azure works on it ({restore.pending_kind})")
+    if vm.provisioning.lower() in BUSY:
+        return Wait(f"the VM is {vm.provisioning}")
+    aim = aim_of(vm, entries, restore, now=now)
+    if _reached(vm, entries, aim):
+        return _run(vm, restore, aim)
+    if aim is Aim.OURS:
+        unready = _make(sight, entries, restore)
+        if unready is not None:
+            return unready
+    return _exchange(vm, entries, restore, aim)
+
+
+def aim_of(vm: Vm, entries: Sequence[CheckpointDisk], restore: Restore, *, now: datetime) -> Aim:
+    """Ours, until that is given up or late: then whichever OS disk is attached, and its set whole."""
+    if not restore.given_up and now < restore.deadline - LATE:
+        return Aim.OURS
+    if restore.given_up and restore.writes < WRITES_BACK and not _complete(vm, entries):
+        return Aim.SOURCE  # a set that came over in part goes back whole
+    return Aim.OURS if _attached_os(vm, entries) == "ours" else Aim.SOURCE
+
+
+def failed(restore: Restore, *, kind: str, status: int, code: str, message: str) -> Restore:
+    """The restore after Azure refused or failed a move of `kind` (make, stop, write, start)."""
+    note = f"{kind}: {code or status} {message}".strip()[:300]
+    after = replace(restore, pending="", pending_kind="", note=note)
+    if kind == "write" and not restore.given_up:
+        if status == 403 and not restore.patch:
+            return replace(after, patch=True)  # taking the whole VM back needs rights on all that it refers to
+        if not restore.deallocate:
+            return replace(after, deallocate=True)
+    exhausted = {
+        "make": restore.makes >= MAKES,
+        "stop": restore.stops >= STOPS,
+        "write": restore.writes >= WRITES,
+    }.get(kind, False)
+    return replace(after, given_up=note) if exhausted and not restore.given_up else after
+
+
+def _run(vm: Vm, restore: Restore, aim: Aim) -> Move:
+    """The disks are as they shall be: see that the VM runs."""
+    power = vm.power
+    if power is Power.RUNNING:
+        return Finish(aim.value)
+    if power in {Power.STARTING, Power.STOPPING, Power.DEALLOCATING}:
+        return Wait(f"the VM is {power.value}")
+    if restore.starts >= STARTS:
+        return Finish("down", restore.note or "Azure does not start it")
+    return Start()
+
+
+def _make(sight: Sight, entries: Sequence[CheckpointDisk], restore: Restore) -> Move | None:
+    for entry in entries:
+        disk = sight.replacements.get(entry.lun)
+        state = disk.provisioning.lower() if disk is not None else ""
+        if disk is None or state in {"failed", "canceled"}:
+            return MakeDisk(entry)
+        if state != "succeeded":
+            return Wait("the disk is being made from the snapshot")
+    return None
+
+
+def _exchange(vm: Vm, entries: Sequence[CheckpointDisk], restore: Restore, aim: Aim) -> Move:
+    power = vm.power
+    if power in {Power.STARTING, Power.STOPPING, Power.DEALLOCATING}:
+        return Wait(f"the VM is {power.value}")
+    if power is Power.RUNNING or (power is Power.UNKNOWN and restore.stops == 0):
+        return Stop(hard=_all_put_back(vm, entries))
+    if restore.deallocate and power is not Power.DEALLOCATED:
+        return Deallocate()
+    return WriteDisks(wanted_storage(vm, entries, aim), aim)
+
+
+def wanted_storage(vm: Vm, entries: Sequence[CheckpointDisk], aim: Aim) -> dict[str, Any]:
+    """The storage profile that brings the VM (one step nearer) to `aim`."""
+    ids = {entry.lun: entry.replacement_id if aim is Aim.OURS else entry.source_id for entry in entries}
+    data = {entry.lun: attachment_of(entry, ids[entry.lun]) for entry in entries if entry.lun is not None}
+    return storage_with(vm, os_disk=ids[None], data=data)
+
+
+def _owner(vm: Vm, entry: CheckpointDisk, restore: Restore) -> str:
+    attached = vm.attached(entry.lun)
+    if attached is None:
+        return "none" if restore.writes else "foreign"  # nobody but us should have taken it away
+    if same_id(attached.disk_id, entry.replacement_id):
+        return "ours"
+    return "source" if same_id(attached.disk_id, entry.source_id) else "foreign"
+
+
+def _attached_os(vm: Vm, entries: Sequence[CheckpointDisk]) -> str:
+    entry = next(entry for entry in entries if entry.lun is None)
+    return "ours" if same_id(vm.os_disk.disk_id, entry.replacement_id) else "source"
+
+
+def _reached(vm: Vm, entries: Sequence[CheckpointDisk], aim: Aim) -> bool:
+    for entry in entries:
+        attached = vm.attached(entry.lun)
+        wanted = entry.replacement_id if aim is Aim.OURS else entry.source_id
+        if attached is None or not same_id(attached.disk_id, wanted):
+            return False
+    return True
+
+
+def _complete(vm: Vm, entries: Sequence[CheckpointDisk]) -> bool:
+    return _reached(vm, entries, Aim.OURS) or _reached(vm, entries, Aim.SOURCE)
+
+
+def _all_put_back(vm: Vm, entries: Sequence[CheckpointDisk]) -> bool:
+    covered = {entry.lun for entry in entries}
+    return all(disk.lun in covered for disk in vm.data_disks)
