@@ -1,7 +1,7 @@
 """How long a new environment of the API's function takes to start, beside a bare boto3 with the same clients.
 
-Both are real processes under AWS's runtime interface client, started in turns. Python may not write byte code, so our
-modules are compiled at each start, as from Lambda's read-only /var/task; boto3's byte code is there, as in the runtime.
+Both are real processes under AWS's runtime interface client, started in turns. Python may not write byte code, as in
+Lambda's read-only /var/task: ours is used as it lies in the zip, boto3's as in the runtime.
 """
 
 import argparse

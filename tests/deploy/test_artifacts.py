@@ -10,7 +10,12 @@ from moorings.errors import Misconfigured
 
 def _package(content: bytes) -> Package:
     return Package(
-        name="enrolment", content=content, digest=f"{len(content):064x}", files=(), platform=DEFAULT_PLATFORM
+        name="enrolment",
+        content=content,
+        digest=f"{len(content):064x}",
+        files=(),
+        platform=DEFAULT_PLATFORM,
+        unpacked=0,
     )
 
 

@@ -1,4 +1,4 @@
-"""The manifest says what the zip needs, no more and no less."""
+"""The manifests say what zips and layers need, no more and no less."""
 
 import re
 from dataclasses import replace
@@ -10,28 +10,46 @@ import pytest
 
 from moorings.deploy import manifest as manifests
 from moorings.deploy.imports import follow
-from moorings.deploy.manifest import Dependency, load, roots
+from moorings.deploy.manifest import MANIFESTS, Dependency, load, needed, roots
 from moorings.errors import Misconfigured
 
 LOCK = Path(__file__).parents[2] / "requirements" / "local.txt"
+ALL = sorted(path.stem for path in MANIFESTS.glob("*.toml"))
 
 
-def test_the_modules_are_those_that_the_handlers_import() -> None:
-    """If this fails, run `python -m moorings.deploy.manifest enrolment` and review the difference."""
-    manifest = load("enrolment")
+@pytest.mark.parametrize("name", ALL)
+def test_the_modules_are_those_that_the_handlers_import(name: str) -> None:
+    """If this fails, run `python -m moorings.deploy.manifest NAME` and review the difference."""
+    manifest = load(name)
 
-    found = follow(manifest.entries, roots=roots(manifest))
-
-    assert sorted(found.modules) == list(manifest.modules)
+    assert needed(manifest) == list(manifest.modules)
 
 
-def test_whatever_is_imported_is_shipped_brought_by_the_runtime_or_left_out_for_a_reason() -> None:
-    manifest = load("enrolment")
+@pytest.mark.parametrize("name", ALL)
+def test_whatever_is_imported_is_shipped_brought_by_the_runtime_or_left_out_for_a_reason(name: str) -> None:
+    manifest = load(name)
 
-    found = follow(manifest.entries, roots=roots(manifest))
+    found = follow(manifest.modules, roots=roots(manifest))
 
-    assert found.outside == manifest.runtime | set(manifest.absent)
+    assert found.outside == manifest.runtime | set(manifest.absent) | _of_layer(manifest.layer)
     assert all(manifest.absent.values())
+
+
+def _of_layer(name: str) -> set[str]:
+    """The top-level names that a layer brings and functions import from it."""
+    return {entry.partition(".")[0] for entry in load(name).entries} if name else set()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_shipped_module_belongs_to_a_reviewed_distribution(name: str) -> None:
+    manifest = load(name)
+    reviewed = {
+        str(file).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        for dependency in manifest.dependencies
+        for file in metadata.distribution(dependency.name).files or ()
+    }
+
+    assert not [each for each in manifest.modules if not each.startswith("moorings") and each not in reviewed]
 
 
 def test_our_own_modules_import_nothing_that_is_left_out() -> None:
@@ -49,11 +67,12 @@ def test_the_functions_hold_no_part_of_the_command_line() -> None:
     assert not [module for module in modules if module.startswith(("moorings.cli", "moorings.deploy"))]
 
 
-def test_dependencies_are_those_of_the_lock() -> None:
+@pytest.mark.parametrize("name", ALL)
+def test_dependencies_are_those_of_the_lock(name: str) -> None:
     locked = dict(re.findall(r"^([A-Za-z0-9_.-]+)==(\S+)", LOCK.read_text(encoding="utf-8"), re.MULTILINE))
     locked = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in locked.items()}
 
-    for dependency in load("enrolment").dependencies:
+    for dependency in load(name).dependencies:
         assert locked[re.sub(r"[-_.]+", "-", dependency.name).lower()] == dependency.version
 
 

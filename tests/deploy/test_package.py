@@ -46,7 +46,6 @@ def test_times_and_modes_of_the_sources_do_not_matter(tmp_path: Path, monkeypatc
             os.utime(target, (0, 0))
     here = build("enrolment").digest
     monkeypatch.setattr(manifests, "SOURCES", copy)
-    monkeypatch.setattr("moorings.deploy.package.SOURCES", copy)
 
     assert build("enrolment").digest == here
 

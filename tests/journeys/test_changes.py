@@ -39,6 +39,8 @@ def _next_version(site: Site) -> Package:
     changed = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(package.content)) as old, zipfile.ZipFile(changed, "w") as new:
         for entry in old.infolist():
+            if entry.filename.endswith(".pyc"):
+                continue  # it is never checked against its source, so that of the changed one would still be run
             content = old.read(entry)
             new.writestr(entry, content.replace(OLD_WORDS, NEW_WORDS) if entry.filename == SERVICE else content)
     content = changed.getvalue()
