@@ -14,6 +14,17 @@ from localcloud.automation.document import Step
 from localcloud.clock import Clock
 
 
+# One attempt of these is real work that blocks a worker (a call, a function, a script), and never lasts longer than this.
+# What they wait for takes real time whatever the clock's scale: neither these limits nor the steps' own are scaled.
+REAL_WORK: Mapping[str, timedelta] = {
+    "aws:assertAwsResourceProperty": timedelta(seconds=25),
+    "aws:createTags": timedelta(seconds=25),
+    "aws:executeAwsApi": timedelta(seconds=25),
+    "aws:executeScript": timedelta(seconds=600),
+    "aws:invokeLambdaFunction": timedelta(seconds=300),
+}
+
+
 class FailureStage(Enum):
     """Where a step failed, as `FailureDetails.FailureStage` says it."""
 
