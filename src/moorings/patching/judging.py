@@ -158,12 +158,12 @@ def _restored(run: Run, restore: Restore) -> Conclusion:
         "source": "the VM runs on the disk that was to be replaced",
         "foreign": "somebody has changed the VM's disks meanwhile: hands off",
         "down": "the VM could not be started",
+        "gone": "the VM is gone",
         "": "the restore has not come to its end; the keeper goes on with it",
     }
     return Conclusion(
         outcome=Outcome.ROLLBACK_FAILED,
-        reason=f"{why}{ends.get(restore.ended, restore.ended)}; the checkpoint is kept"
-        + (f" ({restore.given_up or restore.note})" if restore.given_up or restore.note else ""),
+        reason=f"{why}{ends[restore.ended]}; the checkpoint is kept" + (f" ({restore.note})" if restore.note else ""),
         remedy=_after_failed_restore(run, restore),
         warnings=warnings,
         wrong=True,

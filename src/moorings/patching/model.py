@@ -226,9 +226,8 @@ class Restore:
     patch: bool = False  # Azure refused to take the whole VM back: send the disks alone
     pending: str = ""  # the monitor of the operation that was started last
     pending_kind: str = ""  # stop, write, start, make
-    given_up: str = ""  # why the checkpoint is no longer the aim
-    ended: str = ""  # "ours", "source", "foreign", "down": where the VM ended
-    note: str = ""
+    ended: str = ""  # where the VM ended: ours, source, foreign, down, gone
+    note: str = ""  # what went wrong last, or why it ended as it did
     online: bool | None = None  # whether the node came back, once somebody has looked
 
 

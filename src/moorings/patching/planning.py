@@ -90,59 +90,80 @@ def plan(sight: Sight, entries: Sequence[CheckpointDisk], restore: Restore, *, n
         return Finish("gone", "the VM is gone")
     if any(_owner(vm, entry, restore) == "foreign" for entry in entries):
         return Finish("foreign", "another disk is attached than the former one or ours")
-    if sight.operation is not None and sight.operation.state is OperationState.RUNNING:
-        return Wait(f"Azure works on it ({restore.pending_kind})")
-    if vm.provisioning.lower() in BUSY:
-        return Wait(f"the VM is {vm.provisioning}")
-    aim = aim_of(vm, entries, restore, now=now)
-    if _reached(vm, entries, aim):
-        return _run(vm, restore, aim)
-    if aim is Aim.OURS:
-        unready = _make(sight, entries, restore)
-        if unready is not None:
-            return unready
-    return _exchange(vm, entries, restore, aim)
+    under_way = _under_way(vm, sight, restore)
+    if under_way:
+        return Wait(under_way)
+    late = now >= restore.deadline - LATE
+    move = _towards_ours(vm, sight, entries, restore)
+    if late and not _reached(vm, entries, Aim.OURS):
+        return _settle(vm, entries, restore, aim=_nearest(vm, entries), why="no time is left to put it back")
+    if _spent(move, restore, len(entries)):
+        return _settle(vm, entries, restore, aim=Aim.SOURCE, why=restore.note or "every try is used up")
+    return move
 
 
-def aim_of(vm: Vm, entries: Sequence[CheckpointDisk], restore: Restore, *, now: datetime) -> Aim:
-    """Ours, until that is given up or late: then whichever OS disk is attached, and its set whole."""
-    if not restore.given_up and now < restore.deadline - LATE:
-        return Aim.OURS
-    if restore.given_up and restore.writes < WRITES_BACK and not _complete(vm, entries):
-        return Aim.SOURCE  # a set that came over in part goes back whole
+def _towards_ours(vm: Vm, sight: Sight, entries: Sequence[CheckpointDisk], restore: Restore) -> Move:
+    if _reached(vm, entries, Aim.OURS):
+        return _run(vm, restore, Aim.OURS)
+    return _make(sight, entries) or _exchange(vm, entries, restore, Aim.OURS)
+
+
+def _settle(vm: Vm, entries: Sequence[CheckpointDisk], restore: Restore, *, aim: Aim, why: str) -> Move:
+    """The checkpoint's disks will not be reached: get the VM running; a set that came over in part goes back whole."""
+    if not _reached(vm, entries, aim) and restore.writes < WRITES_BACK and restore.stops <= STOPS:
+        return _exchange(vm, entries, restore, aim)
+    return _run(vm, restore, aim, why)
+
+
+def _nearest(vm: Vm, entries: Sequence[CheckpointDisk]) -> Aim:
     return Aim.OURS if _attached_os(vm, entries) == "ours" else Aim.SOURCE
 
 
-def failed(restore: Restore, *, kind: str, status: int, code: str, message: str) -> Restore:
+def _spent(move: Move, restore: Restore, disks: int) -> bool:
+    """Whether this move towards the checkpoint's disks has been tried as often as makes sense."""
+    match move:
+        case MakeDisk():
+            return restore.makes >= MAKES * disks
+        case Stop():
+            return restore.stops >= STOPS or restore.writes >= WRITES
+        case Deallocate() | WriteDisks():
+            return restore.writes >= WRITES
+        case _:
+            return False
+
+
+def after_failure(restore: Restore, *, kind: str, status: int, code: str, message: str) -> Restore:
     """The restore after Azure refused or failed a move of `kind` (make, stop, write, start)."""
-    note = f"{kind}: {code or status} {message}".strip()[:300]
-    after = replace(restore, pending="", pending_kind="", note=note)
-    if kind == "write" and not restore.given_up:
-        if status == 403 and not restore.patch:
-            return replace(after, patch=True)  # taking the whole VM back needs rights on all that it refers to
-        if not restore.deallocate:
-            return replace(after, deallocate=True)
-    exhausted = {
-        "make": restore.makes >= MAKES,
-        "stop": restore.stops >= STOPS,
-        "write": restore.writes >= WRITES,
-    }.get(kind, False)
-    return replace(after, given_up=note) if exhausted and not restore.given_up else after
+    after = replace(
+        restore, pending="", pending_kind="", note=f"{kind}: {code or status} {message}".strip().rstrip(".")[:300]
+    )
+    if kind != "write":
+        return after
+    if status == 403:
+        return replace(after, patch=True)  # taking the whole VM back needs rights on all that it refers to
+    # Refused at once: the state is wrong. Failed later, and again: it may be so too.
+    return replace(after, deallocate=restore.deallocate or status == 409 or restore.writes >= 2)
 
 
-def _run(vm: Vm, restore: Restore, aim: Aim) -> Move:
-    """The disks are as they shall be: see that the VM runs."""
+def _under_way(vm: Vm, sight: Sight, restore: Restore) -> str:
+    if sight.operation is not None and sight.operation.state is OperationState.RUNNING:
+        return f"Azure works on it ({restore.pending_kind})"
+    return f"the VM is {vm.provisioning}" if vm.provisioning.lower() in BUSY else ""
+
+
+def _run(vm: Vm, restore: Restore, aim: Aim, why: str = "") -> Move:
+    """The disks are as they shall be, or as good as it gets: see that the VM runs."""
     power = vm.power
     if power is Power.RUNNING:
-        return Finish(aim.value)
+        return Finish(aim.value, why)
     if power in {Power.STARTING, Power.STOPPING, Power.DEALLOCATING}:
         return Wait(f"the VM is {power.value}")
     if restore.starts >= STARTS:
-        return Finish("down", restore.note or "Azure does not start it")
+        return Finish("down", restore.note or why or "Azure does not start it")
     return Start()
 
 
-def _make(sight: Sight, entries: Sequence[CheckpointDisk], restore: Restore) -> Move | None:
+def _make(sight: Sight, entries: Sequence[CheckpointDisk]) -> Move | None:
     for entry in entries:
         disk = sight.replacements.get(entry.lun)
         state = disk.provisioning.lower() if disk is not None else ""
@@ -192,10 +213,6 @@ def _reached(vm: Vm, entries: Sequence[CheckpointDisk], aim: Aim) -> bool:
         if attached is None or not same_id(attached.disk_id, wanted):
             return False
     return True
-
-
-def _complete(vm: Vm, entries: Sequence[CheckpointDisk]) -> bool:
-    return _reached(vm, entries, Aim.OURS) or _reached(vm, entries, Aim.SOURCE)
 
 
 def _all_put_back(vm: Vm, entries: Sequence[CheckpointDisk]) -> bool:
