@@ -26,6 +26,7 @@ from localcloud.aws.sigv4 import signature_of
 from localcloud.errors import ServiceError
 from localcloud.principals import Kind
 from localcloud.server import Listener, loopback_socket, started_server
+from localcloud.signing_keys import p384_key, rsa_key
 from localcloud.wire import Headers, Request, Response
 
 if TYPE_CHECKING:
@@ -46,7 +47,6 @@ class WebIdentities:
     def __init__(self, world: "World") -> None:
         self._world = world
         self._lock = threading.Lock()
-        self._keys: tuple[rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey] | None = None
         self._listener: Listener | None = None
         self._enabled = False
         # Lasts as long as the account, however often the feature is switched off and on.
@@ -184,13 +184,7 @@ class WebIdentities:
         return known.expires_at if known else None
 
     def _made(self) -> tuple[rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey]:
-        with self._lock:
-            if self._keys is None:
-                self._keys = (
-                    rsa.generate_private_key(public_exponent=65537, key_size=2048),
-                    ec.generate_private_key(ec.SECP384R1()),
-                )
-            return self._keys
+        return rsa_key("outbound web identities"), p384_key("outbound web identities")
 
 
 def operations(world: "World") -> Mapping[tuple[str, str], Operation]:

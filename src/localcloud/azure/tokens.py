@@ -1,10 +1,9 @@
 """Access tokens of the local tenant: issued by its token service, checked by whatever accepts a bearer.
 
-Real JWTs, signed with a key that lives as long as the world; their times are those of the world's clock. Claims are
+Real JWTs; their times are those of the world's clock. Claims are
 those of an application's own (app-only) token, as version 1 of the endpoint issues them for Resource Manager.
 """
 
-import threading
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,13 +16,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
 from localcloud.errors import LocalCloudError
+from localcloud.signing_keys import rsa_key
 
 if TYPE_CHECKING:
     from localcloud.world import World
 
 LIFETIME = timedelta(seconds=3599)  # what the real service says of an application's token
 ALGORITHM = "RS256"
-_KEY_BITS = 2048
 _REQUIRED = ("aud", "iss", "exp", "nbf", "oid", "appid", "tid")
 
 
@@ -53,8 +52,6 @@ class Tokens:
 
     def __init__(self, world: "World") -> None:
         self._world = world
-        self._lock = threading.Lock()
-        self._key: rsa.RSAPrivateKey | None = None
         # The account's number chooses the tenant, so that a cloud with a given account has a known one.
         self.tenant_id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"localcloud tenant {world.account}"))
 
@@ -140,11 +137,7 @@ class Tokens:
             raise InvalidToken("InvalidAuthenticationToken", "The access token is invalid.") from error
 
     def _made(self) -> rsa.RSAPrivateKey:
-        # Made when first needed: it takes as long as the rest of the cloud to start.
-        with self._lock:
-            if self._key is None:
-                self._key = rsa.generate_private_key(public_exponent=65537, key_size=_KEY_BITS)
-            return self._key
+        return rsa_key("the local tenant's tokens")
 
 
 def _key_id(key: rsa.RSAPrivateKey) -> str:
