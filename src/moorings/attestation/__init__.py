@@ -1,0 +1,1 @@
+"""Proofs of who a machine is: bytes in, verified claims out. Anchors and the time are handed in; nothing is fetched."""
