@@ -1,0 +1,49 @@
+"""What this engine chose where the service's behaviour is not published. One table; change a choice here.
+
+| question | choice |
+|---|---|
+| a key twice in one map of a document | refused, in JSON and YAML |
+| YAML words beyond JSON's | `yes`, `no`, `on`, `off`, dates and numbers with a leading zero stay text |
+| YAML aliases and merge keys | allowed while what they say stays within `MAX_NODES`; recursive ones are refused |
+| schemaVersion written as a number, 0.3 | taken |
+| properties that no documentation names | refused, so that a misspelt one is noticed |
+| inputs that an action does not have | refused in the service's words; `aws:pause` and API calls take any |
+| Change Manager's elements | taken in every Automation document |
+| control-flow cycle by way of onCancel | none: a cancelled run never comes back to the steps before |
+| loop inside a loop | refused |
+| `onCancel: Abort` on aws:loop and aws:updateVariable | taken, as it says the default |
+| more than one operator beside one Variable | refused |
+| delay between attempts | `RETRY_DELAY` |
+| polls of waitForAwsResourceProperty; an API error meanwhile | `WAIT_POLL_INTERVAL`; polled further |
+| Numeric and Boolean operators on text that is none, or unresolved | false |
+| a list or map as operand of a String operator | its JSON text |
+| a failed and a timed-out critical step | the first one decides |
+| conversions outside the documented table | the step fails (PostVerification) |
+| map or longer list selected as String | its compact JSON text |
+| element of a StringList that is no text | as text: decimal, true/false, compact JSON |
+| text as Boolean | true and false in any case; else no conversion |
+| null at the end of a selector's path | as if the path were missing: no output |
+| filter or deep scan without a match | an empty list for list types; no output otherwise |
+| signs that `Outputs` escape in JSON | = < > & ' U+2028 U+2029 (recorded: =; the others by the same library) |
+| text inside `script` of aws:executeScript | literal, never interpolated |
+| a reference as the only element of a list, of any list type | is the list itself |
+| blanks or a newline around a reference | embedded text, not a whole value |
+| values that come in by a reference | not looked through for references again; a parameter's default once |
+| dates and times of `global:` | UTC |
+| empty Iterators | no pass, Success |
+| an inner step, not critical, that aborts a loop | ends the loop; the run is not marked |
+| rate-control parent with failed children within MaxErrors | Success |
+| aws:runCommand whose command timed out | Failed |
+| outputs of a failed aws:runCommand | stay readable |
+| allowedPattern | must match the whole value, as Java's `matches` does; see `parameters.java_pattern` for the rest |
+| a default against allowedPattern, allowedValues, sizes | not checked, unless allowedValues lacks it at create |
+| an empty list for a scalar parameter | refused; for StringList and MapList an empty list |
+"""
+
+from datetime import timedelta
+
+RETRY_DELAY = timedelta(0)
+WAIT_POLL_INTERVAL = timedelta(seconds=5)
+MAX_DOCUMENT_BYTES = 64 * 1024
+MAX_NODES = 100_000  # values of a document after its aliases are followed
+MAX_DEPTH = 64  # of maps and lists in each other
