@@ -1,4 +1,7 @@
-"""A service for agents under test: it answers from a script and keeps every request as it came over the wire."""
+"""A service for agents under test: it answers from a script and keeps every request as it came over the wire.
+
+A request for an upgrade becomes a control channel (see `channel.py`), once `channels` says so.
+"""
 
 import json
 import socket
@@ -6,6 +9,8 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+from tests.localcloud.machines.channel import Channel
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class Stub:
 
     def __init__(self, script: Script) -> None:
         self.seen: list[Seen] = []
+        self.channels: list[Channel] = []
         self._script = script
         self._arrived = threading.Condition()
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -83,6 +89,9 @@ class Stub:
                     earlier = len(self.of(request.target))
                     self.seen.append(request)
                     self._arrived.notify_all()
+                if ("Upgrade", "websocket") in request.headers:
+                    self._serve_channel(connection, request)
+                    return
                 status, answer = self._script(request, earlier)
                 body = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
                 head = f"HTTP/1.1 {status} Answer\r\nx-amzn-RequestId: req-1\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -90,6 +99,21 @@ class Stub:
                     connection.sendall(head.encode() + body)
                 except OSError:
                     return
+
+    def wait_for_channel(self, count: int = 1, timeout: float = 10.0) -> Channel:
+        """The control channel that was opened as the `count`-th, once it has said who it is."""
+        with self._arrived:
+            assert self._arrived.wait_for(lambda: len(self.channels) >= count, timeout), [s.target for s in self.seen]
+        channel = self.channels[count - 1]
+        channel.wait(lambda: channel.greeting, timeout)
+        return channel
+
+    def _serve_channel(self, connection: socket.socket, request: Seen) -> None:
+        channel = Channel(connection, dict(request.headers)["Sec-WebSocket-Key"])
+        with self._arrived:
+            self.channels.append(channel)
+            self._arrived.notify_all()
+        channel.serve()
 
 
 def _read(stream: Any) -> Seen | None:

@@ -17,7 +17,7 @@ from tests.localcloud.machines.stub import Answer, Script, Seen, Stub
 
 from localcloud.machines.agent.calls import Services
 from localcloud.machines.agent.console import Console
-from localcloud.machines.agent.daemon import Daemon
+from localcloud.machines.agent.daemon import Daemon, Host
 from localcloud.machines.agent.places import Configuration, Places
 from localcloud.machines.agent.registration import Agent, clear, register
 from localcloud.machines.agent.signing import authorization, hmac_sign
@@ -97,7 +97,8 @@ class Node:
         """Let the daemon work until `condition` returns; then stop it."""
         stop = threading.Event()
         registered = self.agent.vault.registration()
-        daemon = Daemon(self.agent, self.services, registered, wait=stop.wait, time_scale=time_scale)
+        host = Host(plugins={}, reboot=lambda: None)
+        daemon = Daemon(self.agent, self.services, registered, host=host, wait=stop.wait, time_scale=time_scale)
         thread = threading.Thread(target=daemon.run, daemon=True)
         thread.start()
         try:
@@ -357,8 +358,8 @@ def test_a_valid_token_is_used_again_after_a_restart(serve: Serve, start: Start)
     assert len(stub.of("RequestManagedInstanceRoleToken")) == 1
 
 
-def test_a_message_is_declined(serve: Serve, start: Start) -> None:
-    message = {"MessageId": "aws.ssm.1.2", "Topic": "aws.ssm.sendCommand", "Destination": NODE, "Payload": "{}"}
+def test_a_message_of_an_unknown_topic_is_declined(serve: Serve, start: Start) -> None:
+    message = {"MessageId": "aws.ssm.1.2", "Topic": "aws.ssm.elsewhere", "Destination": NODE, "Payload": "{}"}
 
     def script(request: Seen, earlier: int) -> Answer:
         if request.target == "GetMessages" and earlier == 0:

@@ -5,12 +5,15 @@ import http.client
 import json
 import random
 import ssl
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from localcloud.machines.agent.places import AGENT_VERSION, Configuration, go_json
 from localcloud.machines.agent.signing import HeaderList, NodeKey, Sign, Token, authorization, hmac_sign
+from localcloud.machines.agent.websocket import WebSocket
 from localcloud.machines.agent.wire import Answer, Channel, chunked
 
 JSON = "application/x-amz-json-1.1"
@@ -61,7 +64,8 @@ class Services:
         self._tls = tls
         self._pause = pause
         self._now = now
-        self._channels: dict[str, Channel] = {}
+        self._channels: dict[tuple[str, str], Channel] = {}
+        self._lock = threading.Lock()
         self._closed = False
 
     def register(self, *, activation_id: str, code: str, fingerprint: str, public_key: str) -> str:
@@ -94,9 +98,11 @@ class Services:
         payload = {"NewPublicKey": new_public_key, "NewPublicKeyType": "Rsa"}
         self._json("ssm", "UpdateManagedInstancePublicKey", payload, self._with_key(node_id, key))
 
-    def call(self, service: str, operation: str, payload: dict[str, Any], token: Callable[[], Token]) -> dict[str, Any]:
-        """Any other JSON call, signed with the role token."""
-        return self._json(service, operation, payload, self._with_token(service, token))
+    def call(
+        self, service: str, operation: str, payload: dict[str, Any], token: Callable[[], Token], *, lane: str = ""
+    ) -> dict[str, Any]:
+        """Any other JSON call, signed with the role token; calls of different lanes need not wait for each other."""
+        return self._json(service, operation, payload, self._with_token(service, token), lane=lane)
 
     def open_control_channel(self, node_id: str, request_id: str, token: Callable[[], Token]) -> Answer:
         """The POST that precedes the control channel; not repeated here."""
@@ -134,21 +140,55 @@ class Services:
         finally:
             channel.close()
 
+    def join_control_channel(self, node_id: str, token: Callable[[], Token]) -> WebSocket:
+        """The upgrade that follows the POST; Refused or another OSError if there is no channel."""
+        base_url = self._configuration.endpoint("ssmmessages", self._region)
+        host = urlsplit(base_url).netloc
+        current, date = token(), self._stamp()
+        path, query = f"/v1/control-channel/{node_id}", "role=subscribe&stream=input"
+        auth = self._authorize(
+            method="GET",
+            service="ssmmessages",
+            path=path,
+            query=query,
+            signed=[("host", host), ("x-amz-date", date), ("x-amz-security-token", current.session_token)],
+            body=b"",
+            date=date,
+            credential=current.access_key,
+            sign=hmac_sign(current.secret_key),
+        )
+        headers = [
+            ("Host", host),
+            ("User-Agent", "Go-http-client/1.1"),
+            ("Authorization", auth),
+            ("Connection", "Upgrade"),
+            ("Sec-WebSocket-Key", ""),  # made with the connection
+            ("Sec-WebSocket-Version", "13"),
+            ("Upgrade", "websocket"),
+            ("X-Amz-Date", date),
+            ("X-Amz-Security-Token", current.session_token),
+        ]
+        return WebSocket.connect(base_url, f"{path}?{query}", headers, tls=self._tls, timeout=TIMEOUTS["ssmmessages"])
+
     def close(self) -> None:
         """Drop every connection for good, also under calls that wait."""
-        self._closed = True
-        for channel in list(self._channels.values()):
+        with self._lock:
+            self._closed = True
+            channels = list(self._channels.values())
+        for channel in channels:
             channel.end()
 
     # -- one JSON call
 
-    def _json(self, service: str, operation: str, payload: dict[str, Any], headers_for: "_Dress") -> dict[str, Any]:
+    def _json(
+        self, service: str, operation: str, payload: dict[str, Any], headers_for: "_Dress", *, lane: str = ""
+    ) -> dict[str, Any]:
         body = go_json(payload).encode()
         target = f"{PREFIXES[service]}.{operation}"
         failure: CallFailed | None = None
         for low, high in (*RETRY_PAUSES_SECONDS, (0.0, 0.0)):
             try:
-                return self._once(service, target, body, headers_for)
+                return self._once(service, target, body, headers_for, lane)
             except CallFailed as error:
                 if not _worth_repeating(error):
                     raise
@@ -160,8 +200,8 @@ class Services:
         assert failure is not None
         raise failure
 
-    def _once(self, service: str, target: str, body: bytes, headers_for: "_Dress") -> dict[str, Any]:
-        channel = self._channel(service)
+    def _once(self, service: str, target: str, body: bytes, headers_for: "_Dress", lane: str) -> dict[str, Any]:
+        channel = self._channel(service, lane)
         headers, sent = headers_for(channel.host, target, body)
         try:
             answer = channel.exchange("POST", "/", headers, sent)
@@ -175,13 +215,16 @@ class Services:
         message = str(parsed.get("message", parsed.get("Message", "")))
         raise CallFailed(code, message, status=answer.status, request_id=answer.request_id)
 
-    def _channel(self, service: str) -> Channel:
-        if service not in self._channels:
-            url = self._configuration.endpoint(service, self._region)
-            self._channels[service] = Channel(url, self._tls, timeout=TIMEOUTS[service])
-            if self._closed:
-                self._channels[service].end()
-        return self._channels[service]
+    def _channel(self, service: str, lane: str = "") -> Channel:
+        with self._lock:
+            found = self._channels.get((service, lane))
+            if found is None:
+                url = self._configuration.endpoint(service, self._region)
+                found = Channel(url, self._tls, timeout=TIMEOUTS[service])
+                self._channels[service, lane] = found
+                if self._closed:
+                    found.end()
+        return found
 
     # -- the three ways to dress a request
 
@@ -252,8 +295,10 @@ class Services:
     def _authorize(
         self,
         *,
+        method: str = "POST",
         service: str,
         path: str = "/",
+        query: str = "",
         signed: HeaderList,
         body: bytes,
         date: str,
@@ -262,7 +307,15 @@ class Services:
     ) -> str:
         scope = f"{date[:8]}/{self._region}/{service}/aws4_request"
         return authorization(
-            method="POST", path=path, signed=signed, body=body, date=date, scope=scope, credential=credential, sign=sign
+            method=method,
+            path=path,
+            query=query,
+            signed=signed,
+            body=body,
+            date=date,
+            scope=scope,
+            credential=credential,
+            sign=sign,
         )
 
     def _stamp(self) -> str:

@@ -1,23 +1,25 @@
-"""The running agent: keeps its token fresh, reports itself, and polls for messages.
+"""The running agent: keeps its token fresh, reports itself, and has its messages answered.
 
-One thread does everything on a timetable; a second one sits in the long poll. Cadences that the emulated service
-measures (heartbeats, associations, long silences after a refusal) are scaled; pauses between retries are not.
+One thread does this on a timetable; each channel has one of its own, and each running command too. Cadences that the
+emulated service measures (heartbeats, associations, long silences after a refusal) are scaled; pauses between retries
+are not.
 """
 
 import heapq
 import random
-import threading
 import time
-import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from localcloud.machines.agent import credentials, fingerprint
 from localcloud.machines.agent.calls import CallFailed, Services
+from localcloud.machines.agent.commands.execution import Surroundings
+from localcloud.machines.agent.commands.plugin import Plugin
 from localcloud.machines.agent.folders import prepare_folders
+from localcloud.machines.agent.messaging import RESEND_SECONDS, Messaging, Node
 from localcloud.machines.agent.places import AGENT_NAME, AGENT_VERSION
-from localcloud.machines.agent.polling import Poll
 from localcloud.machines.agent.registration import Agent
 from localcloud.machines.agent.signing import NodeKey, Token
 from localcloud.machines.agent.vault import Registration
@@ -30,23 +32,39 @@ FAILED_TOKEN_SECONDS = (10.0, 20.0)
 ASSOCIATIONS_FIRST_SECONDS = (7.0, 54.0)
 ASSOCIATIONS_AGAIN_SECONDS = 30.0
 ASSOCIATIONS_SECONDS = 600.0
-CHANNEL_FIRST_SECONDS = (5.0, 10.0)
-MAX_CHANNEL_SECONDS = 2400.0
 EXPIRY_MARGIN_SECONDS = 5.0
 REFUSALS = frozenset({"MachineFingerprintDoesNotMatch", "AccessDeniedException"})
 
 Wait = Callable[[float], bool]  # seconds -> whether the agent must stop
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """The machine under the agent: what it can run, how it is restarted, and what it says it is."""
+
+    plugins: Mapping[str, Plugin]
+    reboot: Callable[[], None]
+    platform: str = "Linux"
+    release: tuple[str, str] | None = None  # name and version; None: as /etc/os-release says
+
+
 class Daemon:
     """One node's agent; `run` returns when `wait` says so."""
 
     def __init__(
-        self, agent: Agent, services: Services, registration: Registration, *, wait: Wait, time_scale: float = 1.0
+        self,
+        agent: Agent,
+        services: Services,
+        registration: Registration,
+        *,
+        host: Host,
+        wait: Wait,
+        time_scale: float = 1.0,
     ) -> None:
         self._agent = agent
         self._services = services
         self._node = registration
+        self._host = host
         self._key = NodeKey.from_vault(registration.private_key)
         self._wait = wait
         self._scale = time_scale
@@ -55,15 +73,8 @@ class Daemon:
         self._token_failures = 0
         self._worker_token: Token | None = None
         self._hibernation = HIBERNATE_SECONDS
-        self._channel_pause = 0.0
         self._channel_in_use = ""
-        self._poll = Poll(
-            services,
-            node_id=registration.node_id,
-            token=self._current_token,
-            stopping=threading.Event(),
-            scale=time_scale,
-        )
+        self._messaging = self._make_messaging()
 
     def run(self) -> None:
         """Work until told to stop."""
@@ -77,7 +88,7 @@ class Daemon:
         while not self._wait(max(0.0, self._timetable[0][0] - time.monotonic()) if self._timetable else 3600.0):
             while self._timetable and self._timetable[0][0] <= time.monotonic():
                 heapq.heappop(self._timetable)[2]()
-        self._poll.stop()
+        self._messaging.close()
 
     # -- the core: the token
 
@@ -139,7 +150,7 @@ class Daemon:
             "AgentName": AGENT_NAME,
             "AgentVersion": AGENT_VERSION,
             "InstanceId": self._node.node_id,
-            "PlatformType": "Linux",
+            "PlatformType": self._host.platform,
         }
         if not self._call("UpdateInstanceInformation", short):
             self._agent.console.say("WARN", "Entering SSM Agent hibernate")
@@ -148,18 +159,18 @@ class Daemon:
             return
         self._hibernation = HIBERNATE_SECONDS
         self._report()
-        self._ask_for_channel()
-        self._poll.start()
+        self._messaging.start()
+        self._at(RESEND_SECONDS * self._scale, self._resend)
         self._at(self._scaled_between(0, HEARTBEAT_SECONDS), self._heartbeat)
         self._at(self._scaled_between(*ASSOCIATIONS_FIRST_SECONDS), lambda: self._ask_associations(first=True))
 
     def _heartbeat(self) -> None:
-        self._channel_in_use = "ec2messages"
+        self._channel_in_use = self._messaging.channel_in_use
         self._report()
         self._at(HEARTBEAT_SECONDS * self._scale, self._heartbeat)
 
     def _report(self) -> None:
-        name, version = _platform(self._agent)
+        name, version = self._release()
         full = {
             "AgentName": AGENT_NAME,
             "AgentStatus": "Active",
@@ -170,7 +181,7 @@ class Daemon:
             "IPAddress": fingerprint.address(),
             "InstanceId": self._node.node_id,
             "PlatformName": name,
-            "PlatformType": "Linux",
+            "PlatformType": self._host.platform,
             "PlatformVersion": version,
             "SSMConnectionChannel": self._channel_in_use,
         }
@@ -183,18 +194,9 @@ class Daemon:
         pause = ASSOCIATIONS_AGAIN_SECONDS if first else ASSOCIATIONS_SECONDS
         self._at(pause * self._scale, lambda: self._ask_associations(first=False))
 
-    def _ask_for_channel(self) -> None:
-        try:
-            answer = self._services.open_control_channel(self._node.node_id, str(uuid.uuid4()), self._current_token)
-            said = "forbidden" if b"<AccessDeniedException>" in answer.body else f"status {answer.status}"
-        except OSError as error:
-            said = str(error)
-        # The simulated agent has no control channel: whatever the answer, it stays with ec2messages.
-        self._agent.console.say("WARN", f"no control channel ({said}); polling ec2messages")
-        low, high = CHANNEL_FIRST_SECONDS
-        fresh = random.uniform(low, high)  # noqa: S311 - spreads load
-        self._channel_pause = min(self._channel_pause * 2 if self._channel_pause else fresh, MAX_CHANNEL_SECONDS)
-        self._at(self._channel_pause, self._ask_for_channel)
+    def _resend(self) -> None:
+        self._messaging.resend_polled()
+        self._at(RESEND_SECONDS * self._scale, self._resend)
 
     def _call(self, operation: str, payload: dict[str, Any]) -> bool:
         try:
@@ -216,9 +218,36 @@ class Daemon:
     def _scaled_between(self, low: float, high: float) -> float:
         return random.uniform(low, high) * self._scale  # noqa: S311 - spreads load
 
+    # -- what it is and runs
 
-def _platform(agent: Agent) -> tuple[str, str]:
-    path = agent.places.root / "etc/os-release"
-    lines = path.read_text().splitlines() if path.is_file() else []
-    values = dict(line.split("=", 1) for line in lines if "=" in line)
-    return values.get("NAME", "").strip("\"'"), values.get("VERSION_ID", "").strip("\"'")
+    def _make_messaging(self) -> Messaging:
+        name, version = self._release()
+        node = Node(
+            id=self._node.node_id,
+            region=self._node.region,
+            places=self._agent.places,
+            console=self._agent.console,
+            services=self._services,
+            token=self._current_token,
+            time_scale=self._scale,
+        )
+        surroundings = Surroundings(
+            platform=self._host.platform,
+            plugins=self._host.plugins,
+            environment={
+                "AWS_SSM_INSTANCE_ID": node.id,
+                "AWS_SSM_REGION_NAME": node.region,
+                "AWS_SSM_PLATFORM_NAME": name,
+                "AWS_SSM_PLATFORM_VERSION": version,
+            },
+            time_scale=self._scale,
+        )
+        return Messaging(node, surroundings, reboot=self._host.reboot)
+
+    def _release(self) -> tuple[str, str]:
+        if self._host.release is not None:
+            return self._host.release
+        path = self._agent.places.root / "etc/os-release"
+        lines = path.read_text().splitlines() if path.is_file() else []
+        values = dict(line.split("=", 1) for line in lines if "=" in line)
+        return values.get("NAME", "").strip("\"'"), values.get("VERSION_ID", "").strip("\"'")

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -10,8 +11,9 @@ from pathlib import Path
 
 from localcloud.machines.agent import registration
 from localcloud.machines.agent.calls import Services
+from localcloud.machines.agent.commands.shell import ShellScript
 from localcloud.machines.agent.console import Console
-from localcloud.machines.agent.daemon import Daemon
+from localcloud.machines.agent.daemon import Daemon, Host
 from localcloud.machines.agent.places import AGENT_VERSION, Configuration, Places
 from localcloud.machines.agent.vault import Vault
 from localcloud.machines.agent.wire import trust
@@ -109,9 +111,14 @@ def _daemon(agent: registration.Agent, configuration: Configuration, time_scale:
         return signal.sigtimedwait(ends, seconds) is not None
 
     services = _services(agent, configuration, registered.region)
-    Daemon(agent, services, registered, wait=wait, time_scale=time_scale).run()
+    host = Host(plugins={"aws:runShellScript": ShellScript()}, reboot=_reboot)
+    Daemon(agent, services, registered, host=host, wait=wait, time_scale=time_scale).run()
     agent.console.say("INFO", "amazon-ssm-agent stopped")
     return 0
+
+
+def _reboot() -> None:
+    subprocess.run(["/sbin/shutdown", "-r", "+1"], check=False)
 
 
 def _services(agent: registration.Agent, configuration: Configuration, region: str) -> Services:

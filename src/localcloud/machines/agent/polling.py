@@ -1,4 +1,4 @@
-"""The ec2messages long poll, in a thread of its own. Every message is declined: this agent runs no documents."""
+"""The ec2messages long poll, in a thread of its own."""
 
 import http.client
 import random
@@ -20,7 +20,7 @@ REST_SECONDS = 900.0
 
 
 class Poll:
-    """Asks for messages until stopped."""
+    """Asks for messages until told to rest or to stop; `deliver` gets each."""
 
     def __init__(
         self,
@@ -28,45 +28,66 @@ class Poll:
         *,
         node_id: str,
         token: Callable[[], Token],
+        deliver: Callable[[dict[str, Any]], None],
         stopping: threading.Event,
         scale: float,
     ) -> None:
         self._services = services
         self._node_id = node_id
         self._token = token
+        self._deliver = deliver
         self._stopping = stopping
         self._scale = scale
+        self._lock = threading.Lock()
+        self._resting = False
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to poll; nothing happens if it polls already."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="ec2messages", daemon=True)
-            self._thread.start()
+        """Begin to poll, or go on; nothing happens if it polls already."""
+        with self._lock:
+            self._resting = False
+            if self._thread is None and not self._stopping.is_set():
+                self._thread = threading.Thread(target=self._run, name="ec2messages", daemon=True)
+                self._thread.start()
+
+    def rest(self) -> None:
+        """Ask no more once the present poll is answered, until `start`."""
+        with self._lock:
+            self._resting = True
 
     def stop(self) -> None:
         """End the poll, also while it waits for an answer."""
         self._stopping.set()
         self._services.close()
-        if self._thread is not None:
-            self._thread.join(timeout=1)
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(timeout=1)
 
     def _run(self) -> None:
         failures = 0
-        while not self._stopping.is_set():
+        while not self._over():
             asked = time.monotonic()
+            messages: list[dict[str, Any]] = []
             try:
-                answer = self._get()
+                messages = self._get().get("Messages") or []
                 failures = 0
-                self._decline(answer.get("Messages") or [])
+                for message in messages:
+                    self._deliver(message)
             except (CallFailed, OSError, http.client.HTTPException, ValueError):
                 # ValueError and the like: the connection was closed under the call, to stop it.
                 failures += 1
             if failures >= FAILURES_BEFORE_REST:
                 self._stopping.wait(REST_SECONDS * self._scale)
                 failures = 0
-            elif time.monotonic() - asked < QUICK_ANSWER_SECONDS:
+            elif not messages and time.monotonic() - asked < QUICK_ANSWER_SECONDS:
                 self._stopping.wait(random.uniform(*PAUSE_SECONDS))  # noqa: S311 - spreads load
+
+    def _over(self) -> bool:
+        with self._lock:
+            over = self._resting or self._stopping.is_set()
+            if over:
+                self._thread = None
+            return over
 
     def _get(self) -> dict[str, Any]:
         payload = {
@@ -75,8 +96,3 @@ class Poll:
             "VisibilityTimeoutInSeconds": VISIBILITY_SECONDS,
         }
         return self._services.call("ec2messages", "GetMessages", payload, self._token)
-
-    def _decline(self, messages: list[dict[str, Any]]) -> None:
-        for message in messages:
-            payload = {"FailureType": "NoHandlerExists", "MessageId": message["MessageId"]}
-            self._services.call("ec2messages", "FailMessage", payload, self._token)

@@ -88,6 +88,7 @@ def authorization(
     *,
     method: str,
     path: str,
+    query: str = "",
     signed: HeaderList,
     body: bytes,
     date: str,
@@ -95,9 +96,9 @@ def authorization(
     credential: str,
     sign: Sign,
 ) -> str:
-    """The Authorization header over the headers in `signed` (lower-case names, sorted)."""
+    """The Authorization header over the headers in `signed` (lower-case names, sorted); `query` is encoded."""
     names = ";".join(name for name, _ in signed)
     lines = "".join(f"{name}:{value}\n" for name, value in signed)
-    canonical = "\n".join((method, path, "", lines, names, hashlib.sha256(body).hexdigest()))
+    canonical = "\n".join((method, path, query, lines, names, hashlib.sha256(body).hexdigest()))
     text = "\n".join((ALGORITHM, date, scope, hashlib.sha256(canonical.encode()).hexdigest()))
     return f"{ALGORITHM} Credential={credential}/{scope}, SignedHeaders={names}, Signature={sign(scope, text)}"

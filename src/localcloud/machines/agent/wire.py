@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import socket
 import ssl
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -39,17 +40,19 @@ class Channel:
         self._timeout = timeout
         self._connection: http.client.HTTPConnection | None = None
         self._ended = False
+        self._turn = threading.Lock()
 
     def exchange(self, method: str, path: str, headers: HeaderList, body: bytes) -> Answer:
-        """Send one request and read its answer; OSError or HTTPException if there is none."""
-        kept = self._connection is not None
-        try:
+        """Send one request and read its answer, one after another; OSError or HTTPException if there is none."""
+        with self._turn:
+            kept = self._connection is not None
+            try:
+                return self._exchange(method, path, headers, body)
+            except (ConnectionError, http.client.RemoteDisconnected):
+                self.close()
+                if not kept or self._ended:
+                    raise
             return self._exchange(method, path, headers, body)
-        except (ConnectionError, http.client.RemoteDisconnected):
-            self.close()
-            if not kept or self._ended:
-                raise
-        return self._exchange(method, path, headers, body)
 
     def end(self) -> None:
         """Drop the connection for good; a call that waits on it in another thread fails."""
