@@ -35,6 +35,16 @@
 | rate-control parent with failed children within MaxErrors | Success |
 | aws:runCommand whose command timed out | Failed |
 | outputs of a failed aws:runCommand | stay readable |
+| a running command when its step is cancelled or times out | goes on (`CANCEL_COMMANDS`) |
+| interval at which aws:runCommand looks at its command | `COMMAND_POLL_INTERVAL` |
+| Output of a command with several steps on one node | their outputs, joined by newlines |
+| times and bytes in API responses | ISO 8601 text; base64 text |
+| what property actions compare | text: booleans True and False, a list of one its element, maps JSON |
+| outputs of a failed aws:invokeLambdaFunction | stay readable |
+| more output than 100 KB of a script, or 200 KB of a function | the step fails (PostVerification) |
+| lists of more than 100 elements that a script returns | cut, at any depth |
+| runtimes of scripts | any python3.N and PowerShell version is taken; the host's own runs it |
+| unset limit for repeating throttled calls | 0: not repeated |
 | allowedPattern | must match the whole value, as Java's `matches` does; see `parameters.java_pattern` for the rest |
 | a default against allowedPattern, allowedValues, sizes | not checked, unless allowedValues lacks it at create |
 | an empty list for a scalar parameter | refused; for StringList and MapList an empty list |
@@ -44,6 +54,8 @@ from datetime import timedelta
 
 RETRY_DELAY = timedelta(0)
 WAIT_POLL_INTERVAL = timedelta(seconds=5)
+COMMAND_POLL_INTERVAL = timedelta(seconds=3)
+CANCEL_COMMANDS = False
 MAX_DOCUMENT_BYTES = 64 * 1024
 MAX_NODES = 100_000  # values of a document after its aliases are followed
 MAX_DEPTH = 64  # of maps and lists in each other

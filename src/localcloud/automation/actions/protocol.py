@@ -13,9 +13,8 @@ from typing import Any, Protocol
 from localcloud.automation.document import Step
 from localcloud.clock import Clock
 
-
-# One attempt of these is real work that blocks a worker (a call, a function, a script), and never lasts longer than this.
-# What they wait for takes real time whatever the clock's scale: neither these limits nor the steps' own are scaled.
+# One attempt of these is real work that blocks a worker (a call, a function, a script), and never lasts longer than
+# this. That takes real time whatever the clock's scale: neither these limits nor the steps' own are scaled.
 REAL_WORK: Mapping[str, timedelta] = {
     "aws:assertAwsResourceProperty": timedelta(seconds=25),
     "aws:createTags": timedelta(seconds=25),
@@ -145,8 +144,13 @@ class ActionFailed(Exception):
 class Action(Protocol):
     """One `aws:` action. Stateless: what lasts between two turns is in `Again.state`."""
 
-    name: str  # such as "aws:sleep"
-    default_timeout: timedelta | None  # of the step, if it has no timeoutSeconds; None: no limit
+    @property
+    def name(self) -> str:
+        """Such as "aws:sleep"."""
+
+    @property
+    def default_timeout(self) -> timedelta | None:
+        """Of the step, if it has no timeoutSeconds; None: no limit."""
 
     def check(self, inputs: Mapping[str, Any]) -> None:
         """Raise ActionFailed (INPUT_VALIDATION) for inputs that the service refuses when the step starts."""
