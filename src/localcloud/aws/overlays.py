@@ -9,7 +9,7 @@ uses `motobridge.pass_on`.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from localcloud.aws import identity, notifications, web_identity
+from localcloud.aws import event_bus, identity, notifications, web_identity
 from localcloud.aws.apigateway import operations as apigateway
 from localcloud.aws.call import Operation
 from localcloud.aws.cloudformation import operations as cloudformation
@@ -25,6 +25,7 @@ OWNERS = (
     identity.operations,
     web_identity.operations,
     notifications.operations,
+    event_bus.operations,
     iam.operations,
     dynamodb.operations,
     ssm.operations,

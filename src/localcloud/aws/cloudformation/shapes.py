@@ -97,6 +97,15 @@ class Document(_Leaf):
         raise Malformed(f"#/{path}: expected type: JSONObject, found: {_kind(value)}")
 
 
+class Content(_Leaf):
+    """A document given as an object or as its text; the service that receives it reads the text."""
+
+    def convert(self, value: Any, path: str) -> Any:
+        if isinstance(value, Mapping | str):
+            return value
+        raise Malformed(f"#/{path}: expected type: JSONObject, found: {_kind(value)}")
+
+
 @dataclass(frozen=True)
 class ListOf:
     """A list whose entries have one shape."""
@@ -155,6 +164,7 @@ class Struct:
 
 
 TEXT, INTEGER, NUMBER, BOOLEAN, DOCUMENT = Text(), Integer(), Number(), Boolean(), Document()
+CONTENT = Content()
 TAGS = ListOf(Struct({"Key": TEXT, "Value": TEXT}, required=("Key", "Value")))
 
 

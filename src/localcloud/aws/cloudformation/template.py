@@ -123,7 +123,7 @@ def parse(text: str) -> Template:
         resources={name: _resource(name, entry) for name, entry in resources.items()},
         outputs=_section(document, "Outputs"),
     )
-    _check_references(made)
+    recheck(made)
     return made
 
 
@@ -205,7 +205,8 @@ def _condition_names(value: Any) -> Iterator[str]:
             yield from _condition_names(entry)
 
 
-def _check_references(made: Template) -> None:
+def recheck(made: Template) -> None:
+    """Raise ValidationError for a reference, dependency or condition that the template does not define."""
     known = set(made.parameters) | set(made.resources) | _PSEUDO
     for resource in made.resources.values():
         missing = sorted(set(references(resource.properties)) - known) + sorted(

@@ -5,6 +5,7 @@ import binascii
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NoReturn
 
+from localcloud.aws import event_bus
 from localcloud.aws.call import Call, Operation
 from localcloud.aws.functions import configuration
 from localcloud.aws.functions.model import Invocation
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def operations(world: "World") -> Mapping[tuple[str, str], Operation]:
-    """Invoke with a refusal of its two relatives, configuration, and the checks of what becomes a schedule."""
+    """Invoke with a refusal of its two relatives, configuration, and the checks of what becomes a rule."""
 
     def invoke(call: Call) -> Response:
         params = call.params
@@ -50,14 +51,16 @@ def _schedules(world: "World") -> Mapping[tuple[str, str], Operation]:
     def put_rule(call: Call) -> Response:
         if call.params.get("ScheduleExpression"):
             validate_expression(call.params["ScheduleExpression"])
+        if call.params.get("EventPattern"):
+            event_bus.validate_pattern(call.params["EventPattern"])
         answer = pass_on(world, call)
         world.part(Schedules).notice()
         return answer
 
     def put_targets(call: Call) -> Response:
-        if _is_scheduled(world, call):
-            for target in call.params["Targets"]:
-                validate_target(target)
+        check = validate_target if _is_scheduled(world, call) else event_bus.validate_target
+        for target in call.params["Targets"]:
+            check(target)
         return pass_on(world, call)
 
     return {("events", "PutRule"): put_rule, ("events", "PutTargets"): put_targets}
