@@ -30,8 +30,8 @@ def bind(runbook: Runbook, given: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters of an execution, by name.
 
     `given`: as the API has them (lists of texts, also for scalars, maps as JSON text) or plain values (a command line,
-    a parent's RuntimeParameters). References in defaults are still there: they are resolved once, whenever the parameter
-    is used, so that dates are those of the step. Raises InvalidParameters.
+    a parent's RuntimeParameters). References in defaults are still there: they are resolved once, whenever the
+    parameter is used, so that dates are those of the step. Raises InvalidParameters.
     """
     if len(given) > MAX_PARAMETERS:
         raise InvalidParameters(f"{len(given)} parameters are given; at most {MAX_PARAMETERS} are allowed.")
