@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from localcloud.aws.apigateway.front import PrivateApis
     from localcloud.aws.functions.service import Functions
     from localcloud.aws.schedules import Schedules
+    from localcloud.azure.service import Azure
     from localcloud.machines.fleet import Machines
 
 _accounts_in_use: set[str] = set()
@@ -75,10 +76,11 @@ class LocalCloud:
             seed=self._seed,
         )
         try:
-            endpoint = self._world.endpoint
             if not self._in_process:
+                from localcloud.aws import front  # noqa: PLC0415 - with it comes all of the emulated AWS
+
                 self._world.part(Watchdog)
-                self._listener = self.server.serve_calls(endpoint.dispatch, loopback_socket(self._port))
+                self._listener = front.listen(self._world, loopback_socket(self._port))
                 self._world.endpoint_url = self.endpoint_url
                 self.schedules.start()
         except BaseException:
@@ -164,6 +166,13 @@ class LocalCloud:
         from localcloud.machines.fleet import Machines  # noqa: PLC0415 - loaded when first needed
 
         return self.world.part(Machines)
+
+    @property
+    def azure(self) -> "Azure":
+        """The local Azure: its tenant, its subscription, its virtual machines; `arm_url` opens its listener."""
+        from localcloud.azure.service import Azure  # noqa: PLC0415 - loaded when first needed
+
+        return self.world.part(Azure)
 
     @property
     def function_platform(self) -> str:
