@@ -18,7 +18,7 @@ TAG_STACK = "moorings-stack"
 
 # A restore that takes longer is given up: the VM is then started on whichever disk it has.
 RESTORE_TIME = timedelta(minutes=45)
-# How long a node may stay silent while it patches or boots. Heartbeats come every 5 minutes.
+# How long a node may stay silent while it patches or boots, unless the run says otherwise. Heartbeats: every 5 minutes.
 BOOT_TIME = timedelta(minutes=15)
 # Services take a moment after a boot: a failing check is asked again for this long before it counts.
 SETTLE_TIME = timedelta(minutes=5)
@@ -136,6 +136,8 @@ class Options:
     keep_snapshot_hours: int = 0
     keep_failed_disk_hours: int = 168
     dry_run: bool = False
+    boot_time: timedelta = BOOT_TIME
+    settle_time: timedelta = SETTLE_TIME
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +228,7 @@ class Restore:
     patch: bool = False  # Azure refused to take the whole VM back: send the disks alone
     pending: str = ""  # the monitor of the operation that was started last
     pending_kind: str = ""  # stop, write, start, make
+    ended_at: datetime | None = None
     ended: str = ""  # where the VM ended: ours, source, foreign, down, gone
     note: str = ""  # what went wrong last, or why it ended as it did
     online: bool | None = None  # whether the node came back, once somebody has looked
@@ -267,7 +270,6 @@ class Run:
     refusal: str = ""  # why nothing is touched
     remedy: str = ""
     before: HealthReport | None = None
-    installed_before: int | None = None
     checkpoint: tuple[CheckpointDisk, ...] = ()
     checkpoint_began_at: datetime | None = None
     checkpoint_failure: str = ""

@@ -33,8 +33,8 @@ class AzureRefused(Exception):
 class Compute(Protocol):
     """Azure's compute API as one identity sees it. Reads answer None for what does not exist.
 
-    Writes start an operation and return its monitor's URL at once (empty if it was over at once); none waits. They raise
-    AzureRefused if Azure refuses; a lost answer raises CloudFault, and the write may have had its effect.
+    Writes start an operation and return its monitor's URL at once (empty if it was over at once); none waits. They
+    raise AzureRefused if Azure refuses; a lost answer raises CloudFault, and the write may have had its effect.
     """
 
     def vm(self, vm: VmRef) -> Vm | None:
@@ -71,8 +71,8 @@ class Compute(Protocol):
         """Start the VM."""
 
     def write_storage(self, vm: Vm, storage: Mapping[str, Any], *, whole: bool) -> str:
-        """Write the VM as it was read, with this storage profile, if it has not changed since (its etag). `whole`: all of
-        the VM is sent back (PUT); else the storage profile alone (PATCH)."""
+        """Write the VM as it was read, with this storage profile, if it has not changed since (its etag). `whole`: all
+        of the VM is sent back (PUT); else the storage profile alone (PATCH)."""
 
     def tag(self, resource_id: str, tags: Mapping[str, str]) -> None:
         """Replace all tags of a disk or snapshot; nothing happens if it is gone."""
@@ -86,8 +86,8 @@ class Clouds(Protocol):
 
     def compute(self, names: CredentialNames, *, subscription: str) -> Compute:
         """Azure's compute API with the credentials that these parameters hold, or the stack's federation if the names
-        are empty. Invalid if a name lies outside the stack's prefix or only some are given; Misconfigured if a parameter
-        does not exist or nothing is configured. Credentials are read once per warm function."""
+        are empty. Invalid if a name lies outside the stack's prefix or only some are given; Misconfigured if a
+        parameter does not exist or nothing is configured. Credentials are read once per warm function."""
 
 
 class Documents(Protocol):
@@ -134,7 +134,7 @@ class Guards(Protocol):
     """One guard per VM; every write is one conditional write."""
 
     def take(self, vm: VmRef, *, owner: str, until: datetime, seen: Guard | None) -> Guard | None:
-        """Become the owner, with a fencing number above all before; None if the guard has changed since it was `seen`."""
+        """Become the owner, with a fencing number above all before; None if the guard changed since it was `seen`."""
 
     def of(self, vm: VmRef) -> Guard | None:
         """The guard as it is now (consistent read); None if nobody ever held it."""

@@ -1,0 +1,150 @@
+"""`report`: how a run ended, told to everyone who should know, and what it leaves behind marked with an expiry.
+
+Each part of it may be repeated; what fails is done again by the keeper.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from moorings.errors import MooringsError
+from moorings.patching import judging
+from moorings.patching.checkpointing import release
+from moorings.patching.deleting import FAILED_DISK, expiry_text
+from moorings.patching.model import (
+    TAG_EXECUTION,
+    TAG_EXPIRY,
+    TAG_NAME,
+    TAG_ROLE,
+    TAG_STACK,
+    Conclusion,
+    Outcome,
+    Phase,
+    Run,
+)
+from moorings.patching.observed import Disk, Resource, same_id
+from moorings.patching.outside import Outside
+from moorings.patching.ports import AzureRefused, Compute
+from moorings.patching.restoring import set_of
+
+# A delete that was begun is over by then, or has failed.
+GONE_BY = timedelta(minutes=5)
+TRY_AGAIN = timedelta(minutes=2)
+
+
+def report(run: Run, outside: Outside, *, install_began: bool, scanned: bool = False, reason: str = "") -> Run:
+    """The run with its conclusion, announced, its leftovers marked, its guard given up. Never raises MooringsError.
+
+    A restore that has not ended keeps its guard and stays in its phase: the keeper goes on with it. `reason`: what the
+    runbook knows of a run without a record of its own.
+    """
+    if run.phase is Phase.OVER:
+        return run
+    if reason and not run.refusal and run.fence == 0:
+        run = replace(run, refusal=reason, remedy="look at the run's steps in Systems Manager, Automation")
+    conclusion = judging.conclude(run, install_began=install_began, scanned=scanned)
+    run = replace(run, conclusion=conclusion)
+    unfinished = run.restore is not None and not run.restore.ended
+    if unfinished:
+        run = _try(run, outside, "record", lambda one: outside.records.save(replace(one, look_at=outside.clock.now())))
+        return _announced(run, outside)
+    if conclusion.outcome is Outcome.UNCHANGED:
+        run = _try(run, outside, "release", lambda one: release(one, outside, over=True))
+    run = _try(run, outside, "leftovers", lambda one: _marked(one, conclusion, outside))
+    return _closed(_announced(run, outside), outside)
+
+
+def _closed(run: Run, outside: Outside) -> Run:
+    now = outside.clock.now()
+    assert run.conclusion is not None
+    ended = outside.entered(run, Phase.OVER, f"{run.conclusion.outcome.value}: {run.conclusion.reason}")
+    look_at = max(now + GONE_BY, run.expires_at) if run.leftovers and run.expires_at else None
+    saved = _try(replace(ended, look_at=look_at), outside, "record", outside.records.save)
+    if run.vm is not None and run.fence:
+        vm = run.vm
+
+        def give_up(one: Run) -> Run:
+            outside.guards.release(vm, owner=one.execution, fence=one.fence)
+            return one
+
+        _try(run, outside, "guard", give_up)
+    return saved
+
+
+def _announced(run: Run, outside: Outside) -> Run:
+    assert run.conclusion is not None
+    outside.journal.count(f"Outcome{run.conclusion.outcome.name.title().replace('_', '')}")
+    if run.conclusion.wrong:
+        outside.journal.count("Wrong")
+
+    def tell(one: Run) -> Run:
+        outside.news.announce(one)
+        if one.vm_guid:
+            outside.nodes.report_compliance(one.node, one)
+        return one
+
+    return _try(run, outside, "announcement", tell)
+
+
+def _marked(run: Run, conclusion: Conclusion, outside: Outside) -> Run:
+    """The leftovers that still exist, with the expiry that this outcome gives them; none for what a person decides."""
+    if not run.leftovers:
+        return run
+    compute, now = outside.compute(run), outside.clock.now()
+    left: list[str] = []
+    dates: list[datetime] = []
+    for resource_id, former in _candidates(run, conclusion):
+        resource = _look(compute, resource_id)
+        if resource is None or (isinstance(resource, Disk) and _in_use(run, resource)):
+            continue
+        left.append(resource_id)
+        expiry = _expiry(run, conclusion, now, former=former)
+        if expiry is not None:
+            dates.append(expiry)
+            _mark(run, resource, expiry, compute, outside, former=former)
+    return replace(run, leftovers=tuple(left), expires_at=min(dates, default=None))
+
+
+def _candidates(run: Run, conclusion: Conclusion) -> list[tuple[str, bool]]:
+    """What may still be there, and whether it is a disk that the VM had before us."""
+    found = [(resource_id, False) for resource_id in run.leftovers]
+    if conclusion.outcome is Outcome.ROLLED_BACK:
+        found += [(entry.source_id, True) for entry in set_of(run)]
+    return found
+
+
+def _expiry(run: Run, conclusion: Conclusion, now: datetime, *, former: bool) -> datetime | None:
+    if conclusion.outcome in {Outcome.ROLLBACK_FAILED, Outcome.UNDECIDED}:
+        return None
+    hours = run.options.keep_failed_disk_hours if former else run.options.keep_snapshot_hours
+    return now + timedelta(hours=hours)
+
+
+def _mark(run: Run, resource: Resource, expiry: datetime, compute: Compute, outside: Outside, *, former: bool) -> None:
+    tags = dict(resource.tags)
+    if former:
+        ours = {TAG_EXECUTION: run.execution, TAG_NAME: resource.name, TAG_ROLE: FAILED_DISK, TAG_STACK: outside.stack}
+        tags.update(ours)
+    try:
+        compute.tag(resource.id, {**tags, TAG_EXPIRY: expiry_text(expiry)})
+    except AzureRefused as refused:
+        # It may be on its way out, and then takes no tags.
+        outside.journal.record("not_marked", resource=resource.id, why=str(refused))
+
+
+def _look(compute: Compute, resource_id: str) -> Resource | None:
+    return compute.snapshot(resource_id) if "/snapshots/" in resource_id.lower() else compute.disk(resource_id)
+
+
+def _in_use(run: Run, disk: Disk) -> bool:
+    return run.vm is not None and same_id(disk.managed_by, run.vm.id)
+
+
+def _try(run: Run, outside: Outside, what: str, part: Callable[[Run], Run]) -> Run:
+    """`part` of the report; if it fails the run goes on without, and the keeper does it again."""
+    try:
+        return part(run)
+    except (MooringsError, AzureRefused) as error:
+        outside.journal.record("report_incomplete", execution=run.execution, part=what, error=str(error))
+        outside.journal.count("ReportIncomplete")
+        return replace(run, look_at=outside.clock.now() + TRY_AGAIN)

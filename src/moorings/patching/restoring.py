@@ -1,0 +1,229 @@
+"""`restore` and `verify`: one move of the reconciler a call, whoever calls; and whether the node is back.
+
+A call looks, plans, notes what it is about to do, checks that the VM is still its own, starts the move and returns.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from moorings.errors import Busy, CloudFault
+from moorings.patching import disks
+from moorings.patching.deleting import REPLACEMENT, own_tags
+from moorings.patching.describing import require_running
+from moorings.patching.model import RESTORE_TIME, CheckpointDisk, Phase, Restore, Run
+from moorings.patching.observed import Operation, OperationState
+from moorings.patching.outside import Outside, time_for
+from moorings.patching.planning import (
+    Deallocate,
+    Finish,
+    MakeDisk,
+    Move,
+    Sight,
+    Start,
+    Stop,
+    Wait,
+    WriteDisks,
+    after_failure,
+    plan,
+)
+from moorings.patching.ports import AzureRefused, Compute, Countdown
+
+NEXT_STEP = timedelta(minutes=10)
+ONE_MOVE = 8.0  # seconds that a look and a write may take together
+# Somebody else was quicker, or an earlier change still echoes: not a failure of the move.
+NOT_NOW = frozenset(
+    {
+        "conflict",
+        "operationpreempted",
+        "attachdiskwhilebeingdetached",
+        "preconditionfailed",
+        "anotheroperationinprogress",
+    }
+)
+
+
+def set_of(run: Run) -> tuple[CheckpointDisk, ...]:
+    """The disks that are put back: a set whole or not at all."""
+    if run.options.restore_data_disks:
+        return run.checkpoint
+    return tuple(entry for entry in run.checkpoint if entry.lun is None)
+
+
+def restore(run: Run, outside: Outside, countdown: Countdown) -> Run:
+    """The run, one move nearer to running on the checkpoint's disks; `run.restore.ended` tells when it is over."""
+    require_running(run)
+    run = _restoring(run, outside)
+    moved = True
+    while moved and not (run.restore and run.restore.ended) and time_for(countdown, ONE_MOVE):
+        run, moved = _one_move(run, outside)
+    return run
+
+
+def verify(run: Run, outside: Outside) -> Run:
+    """The run with what is known of the node after the restore; `run.restore.online` stays None while it may yet come."""
+    require_running(run)
+    state = run.restore
+    if state is None or state.ended != "ours" or state.online is not None or state.ended_at is None:
+        return run
+    outside.hold(run, next_step=NEXT_STEP)
+    node = outside.nodes.node(run.node)
+    now = outside.clock.now()
+    online = node is not None and node.online and node.last_ping is not None and node.last_ping > state.ended_at
+    if not online and now - state.ended_at < run.options.boot_time:
+        return run
+    what = "the node is online again" if online else "the node did not come online"
+    return outside.records.save(outside.noted(replace(run, restore=replace(state, online=online)), what))
+
+
+def _restoring(run: Run, outside: Outside) -> Run:
+    if run.restore is not None:
+        return run
+    now = outside.clock.now()
+    fresh = Restore(began_at=now, deadline=now + RESTORE_TIME)
+    run = outside.entered(replace(run, restore=fresh, look_at=now), Phase.RESTORING, "restoring the checkpoint")
+    # What may exist from now on must be found again, whatever happens to this call.
+    made = tuple(entry.replacement_id for entry in set_of(run))
+    return outside.records.save(replace(run, leftovers=(*run.leftovers, *made)))
+
+
+def _one_move(run: Run, outside: Outside) -> tuple[Run, bool]:
+    """One look and at most one write. True if another look at once may find more to do."""
+    assert run.restore is not None
+    assert run.vm is not None
+    compute = outside.compute(run)
+    operation = _operation(run.restore, compute)
+    if operation is not None and operation.state is OperationState.RUNNING:
+        outside.hold(run, next_step=NEXT_STEP)
+        return run, False
+    state = _operation_over(run.restore, operation)
+    entries = set_of(run)
+    sight = Sight(
+        vm=compute.vm(run.vm), replacements={entry.lun: compute.disk(entry.replacement_id) for entry in entries}
+    )
+    move = plan(sight, entries, state, now=outside.clock.now())
+    changed, run = state != run.restore, replace(run, restore=state)
+    match move:
+        case Wait():
+            outside.hold(run, next_step=NEXT_STEP)
+            return (outside.records.save(run) if changed else run), False
+        case Finish():
+            return _finished(run, move, outside), False
+        case _:
+            return _write(run, move, sight, compute, outside)
+
+
+def _write(run: Run, move: Move, sight: Sight, compute: Compute, outside: Outside) -> tuple[Run, bool]:
+    assert run.restore is not None
+    before, kind = run.restore, _kind(move)
+    counted = replace(_counted(before, kind), rounds=before.rounds + 1, pending="", pending_kind=kind)
+    run = outside.records.save(outside.noted(replace(run, restore=counted), _words(move)))
+    outside.hold(run, next_step=NEXT_STEP)
+    assert run.restore is not None
+    try:
+        monitor = _carry_out(run, move, sight, compute, outside)
+    except AzureRefused as refused:
+        if refused.code.lower() in NOT_NOW or refused.status == 412:
+            return outside.records.save(replace(run, restore=replace(before, note=str(refused)[:300]))), False
+        after = after_failure(run.restore, kind=kind, status=refused.status, code=refused.code, message=refused.message)
+        return outside.records.save(outside.noted(replace(run, restore=after), f"Azure refused: {after.note}")), False
+    except Busy as busy:
+        # It had no effect, so it was no try.
+        return outside.records.save(replace(run, restore=replace(before, note=busy.message[:300]))), False
+    except CloudFault as fault:
+        # It may have had its effect: the next look tells.
+        outside.journal.record("answer_lost", call=fault.call, code=fault.code)
+        return run, False
+    after = replace(run.restore, pending=monitor, pending_kind=kind)
+    return outside.records.save(replace(run, restore=after)), isinstance(move, MakeDisk)
+
+
+def _carry_out(run: Run, move: Move, sight: Sight, compute: Compute, outside: Outside) -> str:
+    assert run.vm is not None
+    assert run.restore is not None
+    assert sight.vm is not None
+    match move:
+        case MakeDisk(entry):
+            return compute.put_disk(entry.replacement_id, _replacement(run, entry, outside))
+        case Stop(hard):
+            return compute.power_off(run.vm, hard=hard)
+        case Deallocate():
+            return compute.deallocate(run.vm)
+        case WriteDisks(storage):
+            return compute.write_storage(sight.vm, storage, whole=not run.restore.patch)
+        case Start():
+            return compute.start(run.vm)
+        case _:
+            raise AssertionError(f"{move} writes nothing")
+
+
+def _replacement(run: Run, entry: CheckpointDisk, outside: Outside) -> dict[str, object]:
+    name = entry.replacement_id.rsplit("/", 1)[-1]
+    tags = own_tags(
+        name=name, execution=run.execution, role=REPLACEMENT, stack=outside.stack, copied=entry.disk.get("tags") or {}
+    )
+    return disks.replacement_body(entry, tags=tags)
+
+
+def _operation(state: Restore, compute: Compute) -> Operation | None:
+    # Disks tell their state themselves; the VM's own operations tell why they failed only here.
+    return compute.operation(state.pending) if state.pending and state.pending_kind != "make" else None
+
+
+def _operation_over(state: Restore, operation: Operation | None) -> Restore:
+    if operation is None:
+        return state
+    if operation.state is OperationState.FAILED:
+        return after_failure(state, kind=state.pending_kind, status=0, code=operation.code, message=operation.message)
+    return replace(state, pending="", pending_kind="")
+
+
+def _finished(run: Run, move: Finish, outside: Outside) -> Run:
+    assert run.restore is not None
+    why = move.why or (run.restore.note if move.where != "ours" else "")
+    state = replace(run.restore, ended=move.where, ended_at=outside.clock.now(), pending="", pending_kind="", note=why)
+    words = {
+        "ours": "running on the disk made from the checkpoint",
+        "source": "running on the former disk",
+        "foreign": "hands off: somebody else has changed the disks",
+        "down": "the VM does not start",
+        "gone": "the VM is gone",
+    }
+    return outside.records.save(outside.entered(replace(run, restore=state), Phase.RESTORED, words[move.where]))
+
+
+def _kind(move: Move) -> str:
+    match move:
+        case MakeDisk():
+            return "make"
+        case Stop() | Deallocate():
+            return "stop"
+        case WriteDisks():
+            return "write"
+        case _:
+            return "start"
+
+
+def _counted(state: Restore, kind: str) -> Restore:
+    match kind:
+        case "make":
+            return replace(state, makes=state.makes + 1)
+        case "stop":
+            return replace(state, stops=state.stops + 1)
+        case "write":
+            return replace(state, writes=state.writes + 1)
+        case _:
+            return replace(state, starts=state.starts + 1)
+
+
+def _words(move: Move) -> str:
+    match move:
+        case MakeDisk(entry):
+            return f"making disk {entry.replacement_id.rsplit('/', 1)[-1]}"
+        case Stop(hard):
+            return "powering the VM off" + (" at once" if hard else "")
+        case Deallocate():
+            return "deallocating the VM"
+        case WriteDisks(_, aim):
+            return f"giving the VM its disks ({aim.value})"
+        case _:
+            return "starting the VM"

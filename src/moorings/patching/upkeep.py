@@ -1,0 +1,168 @@
+"""What the keeper does: goes on with what its execution no longer does, and removes what has expired.
+
+It looks only at runs that are due: the table knows when each wants to be looked at. One run that fails holds up none.
+"""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from moorings.errors import MooringsError
+from moorings.patching.deleting import Deleter, expiry_of, may_delete
+from moorings.patching.describing import LOOK_AGAIN
+from moorings.patching.model import Phase, Run
+from moorings.patching.observed import Disk, Resource, Snapshot
+from moorings.patching.outside import Outside, time_for
+from moorings.patching.ports import AzureRefused, Compute, Countdown
+from moorings.patching.reporting import report
+from moorings.patching.restoring import NEXT_STEP, restore, verify
+
+MOST_RUNS = 50
+ONE_RUN = 15.0  # seconds
+EVERY = timedelta(minutes=1)
+# A restore that the keeper goes on with is given up for a person when ARM has refused it for so long.
+LONGEST_RESTORE = timedelta(hours=24)
+AFTER_A_FAILURE = timedelta(minutes=3)
+# Steps of the runbook from which on the node may have changed.
+PATCH_STEPS = ("PrePatchLinux", "PrePatchWindows", "InstallPatches")
+
+
+class Upkeep:
+    """The keeper's work over one stack's runs."""
+
+    def __init__(self, outside: Outside) -> None:
+        self._outside = outside
+
+    def run(self, countdown: Countdown) -> int:
+        """Look after every run that is due, as many as fit; returns how many. A failure waits for its next turn."""
+        outside, seen = self._outside, 0
+        for execution in outside.records.due(outside.clock.now(), limit=MOST_RUNS):
+            if not time_for(countdown, ONE_RUN):
+                break
+            seen += 1
+            try:
+                self._look_after(execution, countdown)
+            except (MooringsError, AzureRefused) as error:
+                outside.journal.record("upkeep_failed", execution=execution, error=str(error))
+                outside.journal.count("UpkeepFailed")
+                self._later(execution)
+        return seen
+
+    def collect(self, execution: str, *, deleter: Deleter) -> tuple[list[str], list[str]]:
+        """Delete what an execution has left behind, as far as the rule lets `deleter`: (deleted ids, reasons why not)."""
+        run = self._outside.run_of(execution)
+        over = run.phase is Phase.OVER and self._outside.executions.over(execution)
+        return self._collected(run, deleter=deleter, over=over)[1:]
+
+    def _look_after(self, execution: str, countdown: Countdown) -> None:
+        outside = self._outside
+        run = outside.records.load(execution)
+        if run is None:
+            return
+        if run.phase is Phase.OVER:
+            outside.records.save(self._tidied(run))
+        elif not outside.executions.over(execution):
+            outside.records.save(replace(run, look_at=outside.clock.now() + _patience(run)))
+        elif run.restore is not None:
+            self._go_on(run, countdown)
+        else:
+            began = run.phase is not Phase.DESCRIBED and outside.executions.began(execution, PATCH_STEPS)
+            report(self._taken_over(run), outside, install_began=began)
+
+    def _go_on(self, run: Run, countdown: Countdown) -> None:
+        """The next move of a restore whose execution is over, until the VM runs; then the report."""
+        outside = self._outside
+        run = self._taken_over(run)
+        assert run.restore is not None
+        if not run.restore.ended:
+            run = restore(run, outside, countdown)
+        elif run.restore.ended == "ours" and run.restore.online is None:
+            run = verify(run, outside)
+        state = run.restore
+        assert state is not None
+        if state.ended and (state.ended != "ours" or state.online is not None):
+            report(run, outside, install_began=True)
+            return
+        if not state.ended and outside.clock.now() - state.began_at > LONGEST_RESTORE:
+            given_up = replace(state, ended="down", ended_at=outside.clock.now(), note=state.note or "it took too long")
+            report(replace(run, restore=given_up), outside, install_began=True)
+            return
+        outside.records.save(replace(run, look_at=outside.clock.now() + EVERY))
+
+    def _taken_over(self, run: Run) -> Run:
+        """The run under a new fencing number: what is left of its own calls can write no more."""
+        outside = self._outside
+        if run.vm is None or not run.fence:
+            return run
+        seen = outside.guards.of(run.vm)
+        if seen is None or seen.owner != run.execution:
+            return replace(run, fence=0) if run.restore is None else run
+        until = outside.clock.now() + NEXT_STEP
+        taken = outside.guards.take(run.vm, owner=run.execution, until=until, seen=seen)
+        return run if taken is None else outside.records.save(replace(run, fence=taken.fence))
+
+    def _tidied(self, run: Run) -> Run:
+        now = self._outside.clock.now()
+        over = self._outside.executions.over(run.execution)
+        after, deleted, _ = self._collected(run, deleter=Deleter.KEEPER, over=over)
+        if not after.leftovers:
+            return replace(after, look_at=None, expires_at=None)
+        later = (
+            now + AFTER_A_FAILURE if deleted or not after.expires_at else max(now + AFTER_A_FAILURE, after.expires_at)
+        )
+        return replace(after, look_at=later if run.expires_at else None)
+
+    def _collected(self, run: Run, *, deleter: Deleter, over: bool) -> tuple[Run, list[str], list[str]]:
+        """What is still there (deletes take a moment), what was deleted now, and why the rest was not."""
+        outside = self._outside
+        if not run.leftovers:
+            return run, [], []
+        compute, now = outside.compute(run), outside.clock.now()
+        left, deleted, kept = [], [], []
+        dates: list[datetime] = []
+        for resource_id in run.leftovers:
+            resource = _look(compute, resource_id)
+            if resource is None:
+                continue
+            left.append(resource_id)
+            attached = isinstance(resource, Disk) and resource.attached
+            why = may_delete(
+                resource.name,
+                resource.tags,
+                deleter=deleter,
+                execution=run.execution,
+                now=now,
+                over=over,
+                attached=attached,
+            )
+            if not why:
+                compute.delete(resource_id)
+                deleted.append(resource_id)
+                continue
+            kept.append(f"{resource.name}: {why}")
+            expiry = expiry_of(resource.tags)
+            if expiry is not None:
+                dates.append(expiry)
+        outside.journal.count("LeftoversDeleted", len(deleted))
+        return replace(run, leftovers=tuple(left), expires_at=min(dates, default=run.expires_at)), deleted, kept
+
+    def _later(self, execution: str) -> None:
+        """Let a run that could not be looked after wait, so that it does not stand before all others."""
+        outside = self._outside
+        try:
+            run = outside.records.load(execution)
+            if run is not None:
+                outside.records.save(replace(run, look_at=outside.clock.now() + _patience(run)))
+        except MooringsError as error:
+            outside.journal.record("upkeep_failed", execution=execution, error=str(error))
+
+
+def _patience(run: Run) -> timedelta:
+    """When to look again at a run whose execution goes on: a VM that is down is looked at every time."""
+    return EVERY if run.phase in {Phase.RESTORING, Phase.RESTORED} else LOOK_AGAIN
+
+
+def _look(compute: Compute, resource_id: str) -> Resource | None:
+    found: Snapshot | Disk | None = (
+        compute.snapshot(resource_id) if "/snapshots/" in resource_id.lower() else compute.disk(resource_id)
+    )
+    return found

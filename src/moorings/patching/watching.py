@@ -1,0 +1,197 @@
+"""`evidence` and `judge`: what became of the patch command, how the node is now, and what that means."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from moorings.errors import Conflict
+from moorings.patching import judging
+from moorings.patching.describing import LOOK_AGAIN, require_running
+from moorings.patching.model import PATCH_TIME, Evidence, HealthReport, Phase, Run, Verdict
+from moorings.patching.observed import UNSENT, CommandResult, CommandState, Node, PatchState
+from moorings.patching.outside import Outside
+from moorings.patching.told import health_told, is_literal
+
+NEXT_STEP = timedelta(hours=1)
+# The runbook's comment on the command that installs, so that it can be found if its id got lost.
+INSTALL_COMMENT = "moorings {execution} install"
+PLUGINS = {"Linux": "PatchLinux", "Windows": "PatchWindows"}
+_RUNNING = frozenset({CommandState.WAITING})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commands:
+    """Command ids as the runbook passes them; a literal reference means that the step did not run."""
+
+    install: str = ""
+    scan: Sequence[str] = ()
+    prepatch: Sequence[str] = ()
+    health: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What one look found. `done`: looking again brings nothing more."""
+
+    run: Run
+    done: bool
+    offline: bool
+    note: str
+
+
+def watch_install(run: Run, outside: Outside, commands: Commands) -> Look:
+    """Whether the patch command is over, or the node silent for longer than a boot may take."""
+    run = _patching(run, outside)
+    result = _install(run, outside, commands)
+    node = outside.nodes.node(run.node)
+    offline = _silent(run, node, outside.clock.now())
+    since = run.patching_since or outside.clock.now()
+    overdue = outside.clock.now() - since > PATCH_TIME
+    evidence = replace(run.evidence or Evidence(), **_of_install(result), offline=offline)
+    evidence = replace(evidence, last_ping=node.last_ping if node else None)
+    done = result.state not in _RUNNING or offline or overdue
+    if evidence != run.evidence:
+        run = outside.records.save(replace(run, evidence=evidence))
+    return Look(run=run, done=done, offline=offline, note=result.detail or result.state.value)
+
+
+def gather(run: Run, outside: Outside, commands: Commands) -> Look:
+    """The whole evidence as it is now. Done when the node is well, or will not become so by waiting."""
+    run = _patching(run, outside)
+    now = outside.clock.now()
+    run = replace(run, looking_since=run.looking_since or now)
+    assert run.looking_since is not None
+    result = _install(run, outside, commands)
+    node = outside.nodes.node(run.node)
+    after = _health(run, outside, commands.health)
+    state = outside.nodes.patch_state(run.node)
+    evidence = replace(
+        run.evidence or Evidence(),
+        **_of_install(result),
+        offline=after is None and _silent(run, node, now),
+        last_ping=node.last_ping if node else None,
+        before=run.before,
+        after=after,
+        prepatch_failed=_prepatch_failed(run, outside, commands.prepatch),
+        **_of_patches(run, outside, state, result),
+    )
+    run = outside.records.save(replace(run, evidence=evidence))
+    return Look(run=run, done=_settled(run, evidence, now), offline=evidence.offline, note=_note(evidence))
+
+
+def judge(run: Run, outside: Outside) -> Run:
+    """The verdict on the evidence, recorded; asked again, the same."""
+    require_running(run)
+    if run.judgement is not None:
+        return run
+    if run.phase is not Phase.PATCHING:
+        raise Conflict(f"execution {run.execution} has not patched yet", remedy="gather evidence first")
+    judgement = judging.judge(run.evidence or Evidence(before=run.before))
+    run = outside.entered(run, Phase.JUDGED, f"{judgement.verdict.value}: {judgement.reason}")
+    return outside.records.save(replace(run, judgement=judgement))
+
+
+def next_of(run: Run) -> str:
+    """What the runbook does after the verdict: `release`, `restore` or `keep`."""
+    assert run.judgement is not None, "judged before"
+    if judging.wants_restore(run.judgement.verdict, run.options.rollback_on):
+        return "restore"
+    return "release" if run.judgement.verdict in {Verdict.PATCHED, Verdict.UNTOUCHED} else "keep"
+
+
+def _patching(run: Run, outside: Outside) -> Run:
+    require_running(run)
+    outside.hold(run, next_step=NEXT_STEP)
+    if run.phase is Phase.PATCHING:
+        return run
+    if run.phase is not Phase.CHECKPOINTED:
+        raise Conflict(f"execution {run.execution} has no usable checkpoint", remedy="no patch without a checkpoint")
+    run = outside.entered(run, Phase.PATCHING, "patching")
+    return outside.records.save(replace(run, look_at=outside.clock.now() + LOOK_AGAIN))
+
+
+def _install(run: Run, outside: Outside, commands: Commands) -> CommandResult:
+    command = commands.install
+    if is_literal(command):
+        # The step may have sent it all the same, and its answer got lost.
+        assert run.patching_since is not None
+        comment = INSTALL_COMMENT.format(execution=run.execution)
+        command = outside.nodes.find_command(run.node, comment=comment, after=run.patching_since)
+    if not command:
+        return UNSENT
+    return outside.nodes.command(command, run.node, plugin=PLUGINS.get(run.platform, ""))
+
+
+def _of_install(result: CommandResult) -> dict[str, Any]:
+    began = result.state in {CommandState.SUCCESS, CommandState.FAILED, CommandState.CUT_OFF} or (
+        result.state is CommandState.WAITING and result.started_at is not None
+    )
+    return {
+        "install": result.state.value,
+        "install_detail": result.detail,
+        "install_exit": result.exit_code,
+        "install_began": began,
+    }
+
+
+def _of_patches(run: Run, outside: Outside, state: PatchState | None, install: CommandResult) -> dict[str, Any]:
+    since = run.patching_since
+    assert since is not None
+    # A scan from before the installation's end tells of another node.
+    fresh_from = install.ended_at or since
+    fresh = (
+        state is not None
+        and state.operation == "Scan"
+        and state.ended_at is not None
+        and state.ended_at >= fresh_from - timedelta(seconds=1)  # the service keeps whole seconds
+    )
+    if state is None or state.ended_at is None or state.ended_at < since - timedelta(seconds=1):
+        return {"scan_fresh": False, "installed_now": 0, "pending_reboot": 0, "missing": 0, "failed": 0}
+    return {
+        "scan_fresh": fresh,
+        "installed_now": outside.nodes.installed_since(run.node, since),
+        "pending_reboot": state.pending_reboot,
+        "missing": state.missing,
+        "failed": state.failed,
+    }
+
+
+def _health(run: Run, outside: Outside, ids: Sequence[str]) -> HealthReport | None:
+    command = next((one for one in ids if not is_literal(one)), "")
+    if not command:
+        return None
+    result = outside.nodes.command(command, run.node)
+    return None if result.state is CommandState.WAITING else health_told(result.output)
+
+
+def _prepatch_failed(run: Run, outside: Outside, ids: Sequence[str]) -> bool:
+    command = next((one for one in ids if not is_literal(one)), "")
+    return bool(command) and outside.nodes.command(command, run.node).state is not CommandState.SUCCESS
+
+
+def _silent(run: Run, node: Node | None, now: datetime) -> bool:
+    """Whether the node has been offline for longer than a boot may take. PingStatus alone lags by five minutes."""
+    if node is None or node.online:
+        return False
+    heard = max(moment for moment in (node.last_ping, run.patching_since, run.began_at) if moment is not None)
+    return now - heard >= run.options.boot_time
+
+
+def _settled(run: Run, evidence: Evidence, now: datetime) -> bool:
+    assert run.looking_since is not None
+    looking = now - run.looking_since
+    if evidence.after is None:
+        return evidence.offline or looking >= run.options.boot_time + run.options.settle_time
+    if not judging.newly_failing(evidence.before, evidence.after):
+        return True
+    return looking >= run.options.settle_time
+
+
+def _note(evidence: Evidence) -> str:
+    if evidence.offline:
+        return "the node is silent"
+    if evidence.after is None:
+        return "no answer from the node yet"
+    failing = judging.newly_failing(evidence.before, evidence.after)
+    return f"{len(failing)} health check(s) fail" if failing else "healthy"
