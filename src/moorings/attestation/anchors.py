@@ -44,9 +44,9 @@ def require_chain(
     """
     if not anchors.roots:
         raise Misconfigured("there are no trusted roots for attested documents", remedy=UPDATE)
-    # A self-signed certificate links nothing, and each would take away a step of the chain's depth.
-    links = [one for one in (*anchors.issuers, *also) if one.issuer != one.subject]
     try:
+        # A self-signed certificate links nothing, and each would take away a step of the chain's depth.
+        links = [one for one in (*anchors.issuers, *also) if one.issuer != one.subject]
         verifier = (
             PolicyBuilder()
             .store(Store(list(anchors.roots)))
@@ -55,7 +55,7 @@ def require_chain(
             .build_server_verifier(x509.DNSName(name))
         )
         verifier.verify(leaf, links)
-    except (VerificationError, ValueError) as error:  # ValueError: a certificate that is read only now cannot be
+    except (VerificationError, ValueError) as error:  # ValueError: what is only read now cannot be
         raise NotAttested(Reason.CHAIN) from error
 
 

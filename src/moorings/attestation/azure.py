@@ -5,6 +5,7 @@ group and no VM name, and it has no audience: whoever can make a VM fetch it can
 Source: reference/node-attestation, sections 3, 9 and 11.
 """
 
+import hashlib
 import hmac
 import json
 import re
@@ -13,7 +14,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 
 from moorings.attestation.anchors import Anchors, require_chain
 from moorings.attestation.refusal import NotAttested, Reason
@@ -45,7 +45,7 @@ class AttestedVm:
     created_at: datetime
     expires_at: datetime
     region_hint: str  # from the signer's name; where the VM is says only Resource Manager
-    signer: str  # SHA-256 of the signer's certificate, hexadecimal, for the audit
+    signer: str  # SHA-256 of what its issuer signed of the signer's certificate, hexadecimal, for the audit
 
 
 def verify(
@@ -84,7 +84,8 @@ def verify(
         created_at=created_at,
         expires_at=expires_at,
         region_hint=name.removesuffix(domain).rstrip("."),
-        signer=data.signer.fingerprint(hashes.SHA256()).hex(),
+        # The usual fingerprint also covers bytes that may change without the certificate's signature breaking.
+        signer=hashlib.sha256(data.signer.tbs_certificate_bytes).hexdigest(),
     )
 
 
@@ -118,7 +119,12 @@ def _service_name(signer: x509.Certificate, domain: str) -> str:
     try:
         found = signer.extensions.get_extension_for_class(x509.SubjectAlternativeName)
         names = found.value.get_values_for_type(x509.DNSName)
-    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension) as error:
+    except (
+        ValueError,
+        x509.ExtensionNotFound,
+        x509.DuplicateExtension,
+        x509.UnsupportedGeneralNameType,
+    ) as error:
         raise NotAttested(Reason.NAME) from error
     for name in (one.lower() for one in names):
         if (name == domain or name.endswith(f".{domain}")) and "*" not in name:

@@ -13,7 +13,7 @@ from typing import Any
 
 from asn1crypto import cms, core
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -33,7 +33,16 @@ _DIGESTS: dict[str, hashes.HashAlgorithm] = {
 }
 _RSA_PKCS1 = frozenset({"1.2.840.113549.1.1.1", "1.2.840.113549.1.1.11", "1.2.840.113549.1.1.12"})
 # What reading malformed DER bit by bit may raise.
-_MALFORMED = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OverflowError)
+_MALFORMED = (
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    RecursionError,
+    OverflowError,
+    x509.InvalidVersion,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +60,7 @@ class SignedContent:
         """Refuse a signature that is not the signer's; RSA of 2048 to 4096 bits, PKCS #1 v1.5."""
         try:
             key = self.signer.public_key()
-        except ValueError as error:
+        except (ValueError, UnsupportedAlgorithm) as error:
             raise NotAttested(Reason.KEY) from error
         if not isinstance(key, RSAPublicKey) or key.key_size not in KEY_BITS:
             raise NotAttested(Reason.KEY)
@@ -105,6 +114,8 @@ def _signer(data: Any) -> tuple[Any, x509.Certificate, tuple[x509.Certificate, .
     if not 1 <= len(bag) <= MAX_CERTIFICATES:
         raise NotAttested(Reason.TOO_MANY_CERTIFICATES)
     if any(choice.name != "certificate" for choice in bag):
+        raise NotAttested(Reason.OTHER_CERTIFICATES)
+    if any(choice.chosen.serial_number <= 0 for choice in bag):  # RFC 5280, section 4.1.2.2
         raise NotAttested(Reason.OTHER_CERTIFICATES)
     if len(data["signer_infos"]) != 1:
         raise NotAttested(Reason.NOT_ONE_SIGNER)
