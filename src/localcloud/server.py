@@ -16,10 +16,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from localcloud.errors import ConnectionLost
-from localcloud.wire import Headers, Request, Response
+from localcloud.wire import Headers, Held, Request, Response
 
-# Long polls hold a thread each, and so do API calls that wait for a function which calls the endpoint in turn; threads
-# are made as they are needed.
+# API calls that wait for a function which calls the endpoint in turn hold a thread each; threads are made as they are
+# needed. Answers that are held back hold none.
 POOL_THREADS = 2048
 KEEP_ALIVE_SECONDS = 75
 BACKLOG = 2048
@@ -30,6 +30,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 Handler = Callable[[Request], Response]
+HoldingHandler = Callable[[Request], Response | Held]
 
 
 class _Protocol(H11Protocol):
@@ -86,31 +87,44 @@ class Server:
     def start(self) -> None:
         self._thread.start()
 
-    def serve(self, app: ASGIApp, sock: socket.socket, tls: ssl.SSLContext | None = None) -> Listener:
-        """Serve an ASGI app on a bound socket; returns once it accepts connections."""
-        listener: Listener = self.run(self._serve(app, sock, tls))
+    def serve(
+        self, app: ASGIApp, sock: socket.socket, tls: ssl.SSLContext | None = None, *, websockets: bool = False
+    ) -> Listener:
+        """Serve an ASGI app on a bound socket; returns once it accepts connections.
+
+        Without `websockets` a request to upgrade is an ordinary request to the app.
+        """
+        listener: Listener = self.run(self._serve(app, sock, tls, websockets=websockets))
         with self._lock:
             self._listeners.append(listener)
         return listener
 
-    def serve_calls(self, handler: Handler, sock: socket.socket, tls: ssl.SSLContext | None = None) -> Listener:
+    def serve_calls(self, handler: HoldingHandler, sock: socket.socket, tls: ssl.SSLContext | None = None) -> Listener:
         """Serve a blocking handler in the pool; if it raises ConnectionLost the connection is cut unanswered."""
         return self.serve(self.blocking(handler), sock, tls)
 
-    def blocking(self, handler: Handler) -> ASGIApp:
-        """An ASGI app around a blocking handler."""
+    def blocking(self, handler: HoldingHandler) -> ASGIApp:
+        """An ASGI app around a blocking handler; while it holds an answer back no thread is held."""
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            request = await _read(scope, receive)
+            request = await read(scope, receive)
             try:
-                response = await asyncio.get_running_loop().run_in_executor(self._pool, handler, request)
+                answer = await self.call(handler, request)
+                while isinstance(answer, Held):
+                    if not await _ready(answer, receive):
+                        return  # the client has gone
+                    answer = await self.call(lambda held: held.finish(), answer)
             except (ConnectionLost, asyncio.CancelledError):
                 # Cancelled: the server closes, and uvicorn would report it as an error of the application.
                 await _cut(scope)
                 return
-            await _write(response, send, headed=request.method == "HEAD")
+            await _write(answer, send, headed=request.method == "HEAD")
 
         return app
+
+    async def call(self, work: Callable[[Any], Any], argument: Any) -> Any:
+        """Run blocking work in the pool, from the server's own loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work, argument)
 
     def run(self, work: Any) -> Any:
         """Run a coroutine on the loop and wait for its result; nothing happens once the server has stopped."""
@@ -144,11 +158,16 @@ class Server:
         asyncio.set_event_loop(self._loop)
         self._loop.run_forever()
 
-    async def _serve(self, app: ASGIApp, sock: socket.socket, tls: ssl.SSLContext | None) -> Listener:
+    async def _serve(
+        self, app: ASGIApp, sock: socket.socket, tls: ssl.SSLContext | None, *, websockets: bool
+    ) -> Listener:
         config = Config(
             app,
             http="h11",
-            ws="none",
+            ws="websockets-sansio" if websockets else "none",
+            # As the message gateway: it neither pings nor compresses.
+            ws_ping_interval=None,
+            ws_per_message_deflate=False,
             lifespan="off",
             interface="asgi3",
             log_config=None,
@@ -182,7 +201,8 @@ def loopback_socket(port: int = 0, *, host: str = "127.0.0.1") -> socket.socket:
     return sock
 
 
-async def _read(scope: Scope, receive: Receive) -> Request:
+async def read(scope: Scope, receive: Receive) -> Request:
+    """The whole request of an HTTP scope."""
     chunks = []
     more = True
     while more:
@@ -191,14 +211,37 @@ async def _read(scope: Scope, receive: Receive) -> Request:
             break
         chunks.append(message.get("body", b""))
         more = message.get("more_body", False)
+    return request_of(scope, method=scope["method"], body=b"".join(chunks))
+
+
+def request_of(scope: Scope, *, method: str, body: bytes = b"") -> Request:
+    """The request that began a scope, of HTTP or of a WebSocket."""
     return Request(
-        method=scope["method"],
+        method=method,
         path=scope["raw_path"].decode("ascii", "replace"),
         query=scope["query_string"].decode("latin-1"),
         headers=Headers(tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])),
-        body=b"".join(chunks),
+        body=body,
         source_ip=(scope.get("client") or ("127.0.0.1", 0))[0],
     )
+
+
+async def _ready(held: Held, receive: Receive) -> bool:
+    """Wait until an answer is ready; False if the client went away before."""
+    loop, event = asyncio.get_running_loop(), asyncio.Event()
+
+    def wake() -> None:
+        loop.call_soon_threadsafe(event.set)
+
+    end = held.wait(wake)
+    ready, gone = asyncio.ensure_future(event.wait()), asyncio.ensure_future(receive())
+    try:
+        await asyncio.wait({ready, gone}, return_when=asyncio.FIRST_COMPLETED)
+        return event.is_set()
+    finally:
+        end()
+        ready.cancel()
+        gone.cancel()
 
 
 async def _write(response: Response, send: Send, *, headed: bool) -> None:

@@ -1,7 +1,9 @@
 """HTTP as values: what the endpoints take and answer, whether it came over a socket or from a test at the HTTP seam."""
 
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import parse_qsl
 
 
@@ -50,3 +52,28 @@ class Response:
     status: int
     headers: Headers = field(default_factory=Headers)
     body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """An answer that is not ready yet, such as a long poll's: who serves it waits without holding a thread.
+
+    `wait(wake)` calls `wake`, perhaps at once and on any thread, when it is time for `finish`; the function that it
+    returns ends the waiting. `finish` gives the answer (an operation's output members, or a Response).
+    """
+
+    wait: Callable[[Callable[[], None]], Callable[[], None]]
+    finish: Callable[[], Any]
+
+
+def settled(answer: "Response | Held") -> Response:
+    """The answer itself, once it is ready: for callers that may block."""
+    while isinstance(answer, Held):
+        ready = threading.Event()
+        end = answer.wait(ready.set)
+        try:
+            ready.wait()
+        finally:
+            end()
+        answer = answer.finish()
+    return answer

@@ -131,7 +131,7 @@ METRIC_FILTER = {
 @pytest.mark.parametrize(
     ("service", "operation", "params"),
     [
-        ("ssm", "send_command", {"DocumentName": "AWS-RunShellScript"}),
+        ("ssm", "describe_document_permission", {"Name": "Mine", "PermissionType": "Share"}),
         ("dynamodb", "transact_write_items", {"TransactItems": [{"Put": {"TableName": "ledger", "Item": {}}}]}),
         ("cloudformation", "detect_stack_drift", {"StackName": "s"}),
         ("sts", "get_session_token", {}),

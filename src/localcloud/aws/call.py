@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from localcloud.principals import Principal
-from localcloud.wire import Request, Response
+from localcloud.wire import Held, Request, Response
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +30,8 @@ class Call:
 
 
 # An operation answers with the output members as botocore's model names them (rendered in the service's protocol),
-# or with a finished Response. It refuses by raising ServiceError.
-Operation = Callable[[Call], Mapping[str, Any] | Response]
+# or with a finished Response, or with either once it is ready (Held). It refuses by raising ServiceError.
+Operation = Callable[[Call], Mapping[str, Any] | Response | Held]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,9 @@ validate → quotas → authorise (IAM) → carry out (an overlay, else moto) �
 
 import logging
 import uuid
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from localcloud.aws import catalogue, motobridge, parameters, refusals, rendering, sigv4
 from localcloud.aws.agent import caller
@@ -20,7 +21,7 @@ from localcloud.aws.overlays import overlays
 from localcloud.clock import monotonic
 from localcloud.errors import ConnectionLost, ServiceError, Unsupported
 from localcloud.principals import Kind, Principal
-from localcloud.wire import Request, Response
+from localcloud.wire import Held, Request, Response, settled
 
 if TYPE_CHECKING:
     from localcloud.faults import Kill
@@ -39,10 +40,20 @@ class AwsEndpoint:
         self._overlays: Mapping[tuple[str, str], Operation] = overlays(world)
 
     def dispatch(self, request: Request) -> Response:
-        """Answer one request; refusals are answers too. ConnectionLost: the caller is to see a broken connection."""
+        """Answer one request; refusals are answers too. ConnectionLost: the caller is to see a broken connection.
+
+        Blocks while an operation holds its answer back.
+        """
+        return settled(self.begin(request))
+
+    def begin(self, request: Request) -> Response | Held:
+        """The same without blocking: an answer that is held back comes as `Held`; its `finish` raises as this does."""
         progress = _Progress(request)
+        return self._guarded(progress, lambda: self._answer(progress))
+
+    def _guarded(self, progress: "_Progress", answer: Callable[[], Response | Held]) -> Response | Held:
         try:
-            response = self._answer(progress)
+            response = answer()
         except ConnectionLost:
             self._remember(progress, status=0, error="ConnectionLost")
             raise
@@ -55,10 +66,13 @@ class AwsEndpoint:
                 _log.exception("%s:%s failed", progress.service, progress.operation)
             text = f"the local cloud failed in {progress.service}:{progress.operation}: {error!r}"
             return self._refuse(progress, ServiceError("InternalFailure", text, status=500))
+        if isinstance(response, Held):
+            finish = response.finish
+            return replace(response, finish=lambda: self._guarded(progress, finish))
         self._remember(progress, status=response.status, error=rendering.error_code(response))
         return response
 
-    def _answer(self, progress: "_Progress") -> Response:
+    def _answer(self, progress: "_Progress") -> Response | Held:
         world = self._world
         target = catalogue.identify(progress.request, account=world.account, region=world.region)
         progress.target = target
@@ -74,11 +88,21 @@ class AwsEndpoint:
             call = self._call(progress, target)
             world.faults.take_quota(target.service, target.operation)
             progress.actions = self._authorise(call, operation)
-            response = self._carry_out(operation, call, target)
+            response = self._carry_out(lambda: self._result(operation, call, target), call, target)
         finally:
             if kill:
                 self._kill(progress.principal)  # also after a call that was refused
-        world.faults.after(target.service, target.operation)
+        return self._delivered(response, call, target)
+
+    def _delivered(self, response: Response | Held, call: Call, target: Target) -> Response | Held:
+        if isinstance(response, Held):
+            finish = response.finish
+
+            def finished() -> Response | Held:
+                return self._delivered(self._carry_out(finish, call, target), call, target)
+
+            return replace(response, finish=finished)
+        self._world.faults.after(target.service, target.operation)
         return response
 
     def _principal(self, request: Request, target: Target, operation: Operation | None) -> Principal:
@@ -117,12 +141,17 @@ class AwsEndpoint:
             return ()  # the operation's own proof is all that it asks for
         return enforce.authorise(call, self._world)
 
-    def _carry_out(self, operation: Operation | None, call: Call, target: Target) -> Response:
+    def _result(self, operation: Operation | None, call: Call, target: Target) -> Mapping[str, Any] | Response | Held:
+        if operation is None:
+            return motobridge.pass_on(self._world, call, target.moto)
+        return operation(call)
+
+    def _carry_out(
+        self, work: Callable[[], Mapping[str, Any] | Response | Held], call: Call, target: Target
+    ) -> Response | Held:
         try:
-            if operation is None:
-                return motobridge.pass_on(self._world, call, target.moto)
-            result = operation(call)
-            return result if isinstance(result, Response) else rendering.render(result, target, call.id)
+            result = work()
+            return result if isinstance(result, Response | Held) else rendering.render(result, target, call.id)
         except motobridge.MOTO_ERRORS as error:
             refused = motobridge.as_service_error(error, target.model)
         except Unsupported as error:

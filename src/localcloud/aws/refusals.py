@@ -6,10 +6,6 @@ from localcloud.aws import motobridge
 from localcloud.errors import ServiceError
 
 REFUSED: Mapping[tuple[str, str], str] = {
-    ("ssm", "SendCommand"): "moto's always succeeds, without any node",
-    ("ssm", "GetCommandInvocation"): "there are no commands",
-    ("ssm", "ListCommands"): "there are no commands",
-    ("ssm", "ListCommandInvocations"): "there are no commands",
     ("ssm", "ModifyDocumentPermission"): "documents cannot be shared",
     ("ssm", "DescribeDocumentPermission"): "documents cannot be shared",
     ("dynamodb", "TransactWriteItems"): "moto's never conflict",

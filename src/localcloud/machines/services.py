@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from localcloud.aws import front
 from localcloud.aws.apigateway.apis import Apis
 from localcloud.aws.apigateway.front import PrivateApis
 from localcloud.aws.apigateway.network import endpoint
@@ -84,7 +85,7 @@ class ServiceListeners:
         world, server = self._world, self._world.part(started_server)
         apis, tls = world.part(PrivateApis), world.authority.context_for
         opened: list[Listener] = [
-            server.serve_calls(world.endpoint.dispatch, sockets["aws"], tls(name for _, name in _agent_names(world))),
+            front.listen(world, sockets["aws"], tls(name for _, name in _agent_names(world))),
             server.serve_calls(self._from_source, sockets["packages"], tls(name for _, name in _source_names(world))),
             server.serve_calls(apis.answer_public, sockets["public"], tls(_api_wildcards(world))),
         ]

@@ -309,7 +309,9 @@ def test_a_poll_is_held_until_its_time_has_passed_or_the_world_stops(
 
     thread = threading.Thread(target=lambda: answers.append(two.poll().status))
     thread.start()
-    world.stopping.set()
+    thread.join(0.05)
+    assert thread.is_alive()
+    world.close()
     thread.join(5)
     assert answers == [200, 200]
 
@@ -342,8 +344,11 @@ def test_a_message_that_was_never_sent_is_unknown(operation: str, more: dict[str
     assert refusal(others) == (400, "AccessDeniedException")
 
 
-def test_the_control_channel_is_refused_in_the_words_that_make_the_agent_poll(fleet: Fleet) -> None:
+def test_a_switched_off_control_channel_is_refused_in_the_words_that_make_the_agent_poll(
+    fleet: Fleet, nodes: ManagedNodes
+) -> None:
     (one,) = fleet(1)
+    nodes.control_channel = False
     body = {"MessageSchemaVersion": "1.0", "RequestId": "151a975e-b621-4695-a29c-81f3fc491c55"}
 
     response = one.with_token("", body, path=f"/v1/control-channel/{one.node_id}")

@@ -150,7 +150,7 @@ _EC2MESSAGES: dict[str, Any] = {
         "targetPrefix": "EC2WindowsMessageDeliveryService",
         "uid": "ec2messages-2015-06-19",
     },
-    "operations": _operations("GetMessages", "AcknowledgeMessage", "SendReply", "FailMessage"),
+    "operations": _operations("GetMessages", "AcknowledgeMessage", "SendReply", "FailMessage", "DeleteMessage"),
     "shapes": _SCALARS
     | {
         # 10 from the agent as recorded; the bounds are ours.
@@ -184,6 +184,8 @@ _EC2MESSAGES: dict[str, Any] = {
         "SendReplyResult": _structure(MessageId="String", ReplyId="String", ReplyStatus="String", Description="String"),
         "FailMessageRequest": _structure("MessageId", "FailureType", MessageId="String", FailureType="FailureType"),
         "FailMessageResult": _structure(),
+        "DeleteMessageRequest": _structure("MessageId", MessageId="String"),
+        "DeleteMessageResult": _structure(),
         "FailureType": {"type": "string", "enum": ["InternalHandlerException", "NoHandlerExists"]},
     },
 }

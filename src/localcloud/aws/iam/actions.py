@@ -9,18 +9,24 @@ so that a policy that names a narrower resource does not allow it, as in AWS.
 from collections.abc import Mapping
 
 from localcloud.aws.call import Call
-from localcloud.aws.iam.rights import documents, dynamodb, nodes, services, ssm
+from localcloud.aws.iam.rights import commands, documents, dynamodb, nodes, services, ssm
 from localcloud.aws.iam.rights.model import Directory, Entry, Right
 
 TABLE: Mapping[tuple[str, str], Entry] = {
     **ssm.ENTRIES,
     **documents.ENTRIES,
+    **commands.ENTRIES,
     **dynamodb.ENTRIES,
     **services.ENTRIES,
 }
 """(service, operation) → what a role must be allowed to do."""
 
-NODE_TABLE: Mapping[tuple[str, str], Entry] = {**ssm.ENTRIES, **documents.ENTRIES, **nodes.ENTRIES}
+NODE_TABLE: Mapping[tuple[str, str], Entry] = {
+    **ssm.ENTRIES,
+    **documents.ENTRIES,
+    **commands.ENTRIES,
+    **nodes.ENTRIES,
+}
 """The same for managed nodes; what only the agent calls is in here alone."""
 
 KNOWN_ACTIONS: frozenset[str] = frozenset(

@@ -47,9 +47,30 @@ def authorise(call: Call, world: "World") -> tuple[str, ...]:
         raise denials.unlisted(call)
     if not rights:
         return ()
-    role = find_role(world, principal.role_name)
-    asking = _Asking(call=call, world=world, directory=directory, role=role, keys=_call_keys(call, role))
+    asking = _asking(call, world)
     return tuple(dict.fromkeys(right.action for right in rights if asking.require(right)))
+
+
+def may(call: Call, world: "World", right: Right) -> bool:
+    """Whether the caller has one further right, for calls that go on without the resources that are not allowed."""
+    if call.principal.kind is Kind.ROOT:
+        return True
+    try:
+        _asking(call, world).require(right)
+    except ServiceError:
+        return False
+    return True
+
+
+def _asking(call: Call, world: "World") -> "_Asking":
+    role = find_role(world, call.principal.role_name)
+    return _Asking(
+        call=call,
+        world=world,
+        directory=WorldDirectory(world, call.region),
+        role=role,
+        keys=_call_keys(call, role),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

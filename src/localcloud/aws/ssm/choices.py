@@ -48,10 +48,13 @@ LATEST_AGENT_VERSION = "3.3.0.0"
 
 TOKEN_LIFETIME = timedelta(hours=1)
 POLL_HOLD = timedelta(seconds=15)
-HELD_POLLS = 512  # each holds one of the server's threads
+HELD_POLLS = 4096
 
 MAX_DOCUMENT_BYTES = 64 * 1024
 MAX_DOCUMENTS = 500  # of one account in one Region
 MAX_DOCUMENT_VERSIONS = 1000
 MAX_ATTACHMENTS = 5
 MAX_ATTACHMENT_BYTES = 256 * 1024 * 1024
+
+DELAYED_AFTER = timedelta(minutes=1)  # an invocation that nobody has fetched by then is Delayed
+CANCEL_GRACE = timedelta(minutes=1)  # for the agent to end a cancelled command, then it is Cancelled anyhow

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from localcloud.aws.call import Call
+from localcloud.aws.ssm.commands.book import Commands
 from localcloud.aws.ssm.listing import filters_of, matching, shown
 from localcloud.aws.ssm.nodes import ManagedNodes
 from localcloud.aws.ssm.paging import page
@@ -19,6 +20,7 @@ class NodeCalls:
 
     def __init__(self, world: "World") -> None:
         self._nodes = world.part(ManagedNodes)
+        self._commands = world.part(Commands)
 
     def describe(self, call: Call) -> Mapping[str, Any]:
         """DescribeInstanceInformation: by registration, oldest first."""
@@ -37,4 +39,5 @@ class NodeCalls:
     def deregister(self, call: Call) -> Mapping[str, Any]:
         """DeregisterManagedInstance: the node is forgotten; its own calls fail from now on."""
         self._nodes.deregister(call.params["InstanceId"], region=call.region)
+        self._commands.lose_node(call.params["InstanceId"])
         return {}

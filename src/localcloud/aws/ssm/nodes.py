@@ -28,7 +28,8 @@ class ManagedNodes:
     """All managed nodes of a world, in every Region. Threads may share it; nodes are values, changed by replacement.
 
     Adjustable: `heartbeat_threshold` (emulated time, scaled by the clock), `token_lifetime` (real time), `poll_hold`
-    (emulated) and `held_polls` of the agent's long polls. `refusals` counts refused registrations by code.
+    (emulated) and `held_polls` of the agent's long polls, `control_channel` (off: agents are kept on ec2messages).
+    `refusals` counts refused registrations by code.
     """
 
     def __init__(self, world: "World") -> None:
@@ -36,6 +37,7 @@ class ManagedNodes:
         self.token_lifetime: timedelta = choices.TOKEN_LIFETIME
         self.poll_hold = choices.POLL_HOLD
         self.held_polls = choices.HELD_POLLS
+        self.control_channel = True
         self.refusals: Counter[str] = Counter()
         self._world = world
         self._activations = world.part(Activations)
@@ -43,6 +45,7 @@ class ManagedNodes:
         self._nodes: dict[str, ManagedNode] = {}
         self._by_registration_key: dict[str, str] = {}
         self._in_region: Counter[str] = Counter()
+        self._channels: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def register(
@@ -100,8 +103,10 @@ class ManagedNodes:
             return [node for node in self._nodes.values() if region in (None, node.region)]
 
     def ping_status(self, node: ManagedNode) -> PingStatus:
-        """Online if the last heartbeat is younger than `heartbeat_threshold` on this world's clock."""
+        """Online if a control channel is open, or the last heartbeat is younger than `heartbeat_threshold`."""
         clock = self._world.clock
+        if self._channels[node.id]:
+            return PingStatus.ONLINE
         if node.last_ping is None or clock.now() - node.last_ping >= clock.scaled(self.heartbeat_threshold):
             return PingStatus.CONNECTION_LOST
         return PingStatus.ONLINE
@@ -113,6 +118,16 @@ class ManagedNodes:
             return self._put(
                 replace(node, heartbeat=node.heartbeat.updated(reported), last_ping=self._world.clock.now())
             )
+
+    def channel_opened(self, node_id: str) -> None:
+        """Note that the node has a control channel (one more)."""
+        with self._lock:
+            self._channels[node_id] += 1
+
+    def channel_closed(self, node_id: str) -> None:
+        """Note that one of the node's control channels is gone."""
+        with self._lock:
+            self._channels[node_id] -= 1
 
     def issue_token(self, node_id: str) -> Credentials:
         """A new role token of the node; the older ones stay good until they expire."""

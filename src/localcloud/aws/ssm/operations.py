@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from localcloud.aws.agent.channels import ControlChannels
 from localcloud.aws.agent.heartbeat import HeartbeatCalls
 from localcloud.aws.agent.messages import MessageCalls
 from localcloud.aws.agent.registration import RegistrationCalls
 from localcloud.aws.call import Operation
 from localcloud.aws.ssm.activation_calls import ActivationCalls
+from localcloud.aws.ssm.commands.calls import CommandCalls
 from localcloud.aws.ssm.document_calls import DocumentCalls
 from localcloud.aws.ssm.node_calls import NodeCalls
 from localcloud.aws.ssm.parameter_calls import ParameterCalls
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 def operations(world: "World") -> Mapping[tuple[str, str], Operation]:
     """All of them for one world, by (service, operation)."""
-    return _public(world) | _documents(world) | _of_the_agent(world)
+    return _public(world) | _documents(world) | _commands(world) | _of_the_agent(world)
 
 
 def _public(world: "World") -> dict[tuple[str, str], Operation]:
@@ -55,8 +57,20 @@ def _documents(world: "World") -> dict[tuple[str, str], Operation]:
     }
 
 
+def _commands(world: "World") -> dict[tuple[str, str], Operation]:
+    commands = CommandCalls(world)
+    return {
+        ("ssm", "SendCommand"): commands.send,
+        ("ssm", "CancelCommand"): commands.cancel,
+        ("ssm", "GetCommandInvocation"): commands.invocation,
+        ("ssm", "ListCommands"): commands.commands,
+        ("ssm", "ListCommandInvocations"): commands.invocations,
+    }
+
+
 def _of_the_agent(world: "World") -> dict[tuple[str, str], Operation]:
     registration, heartbeat, messages = RegistrationCalls(world), HeartbeatCalls(world), MessageCalls(world)
+    channels = world.part(ControlChannels)
     return {
         ("ssm", "RegisterManagedInstance"): registration.register,
         ("ssm", "RequestManagedInstanceRoleToken"): registration.role_token,
@@ -65,9 +79,10 @@ def _of_the_agent(world: "World") -> dict[tuple[str, str], Operation]:
         ("ssm", "ListInstanceAssociations"): heartbeat.instance_associations,
         ("ssm", "ListAssociations"): heartbeat.associations,
         ("ec2messages", "GetMessages"): messages.poll,
-        ("ec2messages", "AcknowledgeMessage"): messages.about_message,
-        ("ec2messages", "SendReply"): messages.about_message,
-        ("ec2messages", "FailMessage"): messages.about_message,
-        ("ssmmessages", "CreateControlChannel"): messages.control_channel,
-        ("ssmmessages", "OpenControlChannel"): messages.control_channel,
+        ("ec2messages", "AcknowledgeMessage"): messages.acknowledge,
+        ("ec2messages", "SendReply"): messages.reply,
+        ("ec2messages", "FailMessage"): messages.fail,
+        ("ec2messages", "DeleteMessage"): messages.delete,
+        ("ssmmessages", "CreateControlChannel"): channels.create,
+        ("ssmmessages", "OpenControlChannel"): channels.upgrade,
     }
