@@ -138,7 +138,7 @@ def _programs(disk: Path, spec: MachineSpec) -> None:
 
     install("systemctl", "bell")
     for name in ("shutdown", "reboot", "poweroff", "halt"):
-        write(disk, f"usr/sbin/{name}", shim("shutdown").encode(), mode=0o755)
+        write(disk, f"usr/sbin/{name}", shim("bell").encode(), mode=0o755)
     simulated = {"rpm": "rpm", "rpmkeys": "rpm", "dnf": "dnf", "yum": "dnf", "zypper": "zypper"}
     for name in spec.image.package_tools:
         if name in simulated:

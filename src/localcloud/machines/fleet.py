@@ -195,6 +195,7 @@ class Machines:
         return Boot(
             name=spec.name,
             instance_id=(machine.directory / "instance-id").read_text(),
+            boot_id=str(uuid.uuid4()),
             directory=str(machine.directory),
             addresses=(spec.ip, *self._services.addresses),
             listeners=self._services.listeners(spec),

@@ -24,7 +24,7 @@ REGISTRATION = "var/lib/amazon/ssm/registration"
 
 
 class State(Enum):
-    """What a machine is doing."""
+    """What a machine is doing. After a reboot from inside it is WAITING and BOOTING again; after a shutdown, OFF."""
 
     OFF = "off"
     WAITING = "waiting"  # switched on; its turn to boot has not come yet
@@ -67,6 +67,7 @@ class Machine:
         self._run_count = 0
         self._exit_code: int | None = None
         self._off = False  # power-off was asked for
+        self._going = ""  # the guest goes down by itself: off or reboot
 
     @property
     def name(self) -> str:
@@ -93,6 +94,12 @@ class Machine:
     def exit_code(self) -> int | None:
         """How the user data ended; None while it runs, or if there was none to run."""
         return self._exit_code
+
+    @property
+    def boot_id(self) -> str:
+        """The present or last boot's id, as /proc/sys/kernel/random/boot_id says inside; empty before the first."""
+        path = self.directory / "boot-id"
+        return path.read_text().strip() if path.exists() else ""
 
     @property
     def node_id(self) -> str:
@@ -183,12 +190,20 @@ class Machine:
     # -- one life, from power-on to power-off
 
     def _live(self) -> None:
+        again = True
+        while again:
+            failure, again = self._one_life()
+            if not again:
+                self._end(failure)
+
+    def _one_life(self) -> tuple[str, bool]:
+        """From power-on to power-off: why it failed (empty if it did not), and whether it restarts itself."""
         failure = ""
         close: Callable[[], None] = _nothing
         with _Turn(self._turns) as turn:
             if self._off:
-                self._end("")
-                return
+                return "", False
+            self._going = ""
             control, theirs = messages.pair()
             try:
                 self._switch_on(theirs)
@@ -202,7 +217,11 @@ class Machine:
                 control.close()
                 close()
                 self._await_death()
-                self._end(failure)
+            if self._going != "reboot" or self._off:
+                return failure, False
+            self._lose_runs()
+            self._set(State.WAITING)
+            return "", True
 
     def _switch_on(self, theirs: socket.socket) -> None:
         console = os.open(self.directory / "console", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -245,7 +264,8 @@ class Machine:
                 self._booted(message["booted"])
             if "exited" in message:
                 self._run_ended(message)
-        return "" if self._off else "it lost its power"
+            self._going = str(message.get("power", self._going))
+        return "" if self._off or self._going else "it lost its power"
 
     def _booted(self, code: int | None) -> None:
         with self._changed:
@@ -264,9 +284,13 @@ class Machine:
 
     def _end(self, failure: str) -> None:
         with self._changed:
-            runs, self._runs = list(self._runs.values()), {}
+            self._lose_runs()
             self.failure = failure
             self._set(State.FAILED if failure else State.OFF)
+
+    def _lose_runs(self) -> None:
+        with self._changed:
+            runs, self._runs = list(self._runs.values()), {}
         for run in runs:
             run.done.set()
 

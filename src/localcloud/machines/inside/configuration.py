@@ -11,6 +11,7 @@ class Boot:
 
     name: str
     instance_id: str  # changes with the machine, never with a boot: user data runs once for each
+    boot_id: str  # changes with every boot
     directory: str  # of the machine; holds disk/, work/, root/, hosts
     addresses: tuple[str, ...]  # on the loopback interface, the machine's own first
     listeners: tuple[tuple[str, str, int], ...]  # (what it is for, address, port)

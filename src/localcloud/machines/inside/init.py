@@ -1,8 +1,8 @@
 """A machine's first process: network, disk, user data, services, and the power button.
 
 The control socket leads to the local cloud. From here: `pid`, `listening` (files: the sockets), `booted`, `exited`,
-`failed`. From there: `go`, `run` (files: stdin, stdout, stderr), `signal`, `power-off`. When it closes, the machine
-loses its power.
+`power` (it goes down by itself: off or reboot), `failed`. From there: `go`, `run` (files: stdin, stdout, stderr),
+`signal`, `power-off`. When it closes, the machine loses its power.
 """
 
 import heapq
@@ -14,12 +14,12 @@ import sys
 import time
 import traceback
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from localcloud.machines.agent import main as agent
-from localcloud.machines.inside import confinement, messages, namespaces, network
+from localcloud.machines.inside import confinement, messages, namespaces, network, power
 from localcloud.machines.inside.configuration import Boot
 from localcloud.machines.inside.services import Services
 from localcloud.machines.inside.visitors import BELL, Visitor
@@ -31,9 +31,12 @@ ENVIRONMENT = {
     "SHELL": "/bin/bash",
     "USER": "root",
 }
+POWER_BUTTONS = frozenset({"shutdown", "reboot", "poweroff", "halt"})
 STOP_GRACE_SECONDS = 5.0
 POWER_OFF_GRACE_SECONDS = 2.0
 CLOUD = Path("/var/lib/cloud")
+# A disk that bears this file does not boot; the file says why.
+UNBOOTABLE = Path("/boot/unbootable")
 
 
 class Init:
@@ -50,12 +53,17 @@ class Init:
         self._services = Services(self)
         self._selector = selectors.DefaultSelector()
         self._powered = True
+        self._power_timer = 0  # the wish for a later shutdown that counts; others were withdrawn
 
     def run(self) -> int:
         """Boot, then serve until the power goes."""
         if not self._join_network():
             return 0
         namespaces.build_root(self._boot)
+        if UNBOOTABLE.exists():
+            self._say("cannot boot")
+            self._tell({"failed": f"its disk does not boot: {UNBOOTABLE.read_text(errors='replace').strip()}"})
+            return 0
         confinement.limit_usage(user_namespace=self._boot.user_namespace)
         confinement.drop_rights()
         self._open_doors()
@@ -168,13 +176,13 @@ class Init:
         *,
         ended: Callable[[int], None],
         files: tuple[int, ...] = (),
-        environment: dict[str, str] | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> int:
         """Start a program as a session of its own; without `files` it reads and writes nothing."""
         opened = [] if files else [os.open("/dev/null", os.O_RDWR)]
         sources = files or tuple(opened) * 3
         actions = [(os.POSIX_SPAWN_DUP2, source, number) for number, source in enumerate(sources)]
-        env = ENVIRONMENT | (environment or {})
+        env = {**ENVIRONMENT, **(environment or {})}
         try:
             pid = os.posix_spawnp(
                 argv[0],
@@ -194,17 +202,23 @@ class Init:
         self._children[pid] = ended
         return pid
 
-    def stop(self, pid: int) -> None:
+    def stop(self, pid: int, *, whole_group: bool) -> None:
         """End a service: the agent that runs for it gets the signal; both are killed if that does not help."""
-        target = self._agents.get(pid, pid)
-        _kill(target, signal.SIGTERM)
+        group = -pid if whole_group else pid
+        _kill(self._agents.get(pid, group), signal.SIGTERM)
 
         def kill() -> None:
-            for late in (self._agents.get(pid, 0), pid):
-                if late in self._children:
-                    _kill(late, signal.SIGKILL)
+            if self._agents.get(pid, 0) in self._children:
+                _kill(self._agents[pid], signal.SIGKILL)
+            if pid in self._children:
+                _kill(group, signal.SIGKILL)
 
         self._after(STOP_GRACE_SECONDS, kill)
+
+    def power(self, *, reboot: bool) -> None:
+        """Go down, and come up again after a reboot."""
+        self._tell({"power": "reboot" if reboot else "off"})
+        self._powered = False
 
     def _reap(self, woken: int) -> None:
         os.read(woken, 4096)
@@ -222,16 +236,14 @@ class Init:
 
     def _end_everything(self) -> None:
         self._say("powers off")
+        agents = set(self._agents.values())
         self._children.clear()
-        _kill(-1, signal.SIGTERM)
-        deadline = time.monotonic() + POWER_OFF_GRACE_SECONDS
-        while time.monotonic() < deadline:
-            try:
-                pid, _ = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                time.sleep(0.01)
+        # First, so that no agent takes the end of its scripts for theirs: it takes them up again after a restart.
+        for pid in agents:
+            _kill(pid, signal.SIGTERM)
+        if _await_children(agents):
+            _kill(-1, signal.SIGTERM)
+            _await_children(None)
 
     # -- programs that ring
 
@@ -251,8 +263,27 @@ class Init:
                 visitor.dismiss(code)
 
             self._services.command(visitor.arguments, answer)
+        elif visitor.program in POWER_BUTTONS:
+            self._press(visitor)
         else:
             self._run_agent(visitor)
+
+    def _press(self, visitor: Visitor) -> None:
+        wish = power.asked(visitor.program, visitor.arguments)
+        if wish is None:
+            visitor.write(2, f"Failed to parse time specification: {' '.join(visitor.arguments)}\n")
+            visitor.dismiss(1)
+            return
+        visitor.dismiss(0)
+        self._power_timer += 1
+        number = self._power_timer
+
+        def act() -> None:
+            if number == self._power_timer:
+                self.power(reboot=wish.reboot)
+
+        if not wish.withdrawn:
+            self._after(wish.minutes * 60 * self._boot.time_scale, act)
 
     def _visitor_left(self, visitor: Visitor) -> None:
         self._selector.unregister(visitor.pidfd)
@@ -311,6 +342,21 @@ class Init:
 
     def _say(self, text: str) -> None:
         print(f"[{time.strftime('%H:%M:%S', time.gmtime())}] {self._boot.name}: {text}", flush=True)  # noqa: T201
+
+
+def _await_children(wanted: set[int] | None) -> bool:
+    """Wait until these processes (None: all) have ended, but not for ever; whether there are any children left."""
+    deadline = time.monotonic() + POWER_OFF_GRACE_SECONDS
+    while time.monotonic() < deadline and (wanted is None or wanted):
+        try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return False
+        if pid == 0:
+            time.sleep(0.01)
+        elif wanted:
+            wanted.discard(pid)
+    return True
 
 
 def _kill(pid: int, number: int) -> None:

@@ -41,7 +41,7 @@ def build_root(boot: Boot) -> None:
         _bind(Path(boot.directory, "disk", name), root / name)
     _bind(Path(boot.directory, "hosts"), root / "etc" / "hosts")
     _devices(root / "dev")
-    _proc_and_sys(root, boot.firmware)
+    _proc_and_sys(root, boot)
     for name, mode in (("run", 0o755), ("tmp", 0o1777)):
         (root / name).mkdir()
         (root / name).chmod(mode)
@@ -112,7 +112,7 @@ def _devices(directory: Path) -> None:
         (directory / name).mkdir()
 
 
-def _proc_and_sys(root: Path, firmware: tuple[tuple[str, str], ...]) -> None:
+def _proc_and_sys(root: Path, boot: Boot) -> None:
     (root / "proc").mkdir()
     safe = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
     syscalls.mount("proc", str(root / "proc"), "proc", safe)
@@ -120,7 +120,11 @@ def _proc_and_sys(root: Path, firmware: tuple[tuple[str, str], ...]) -> None:
     for name in confinement.KERNEL_WIDE:
         if (root / "proc" / name).exists():
             confinement.bind_unchangeable(str(root / "proc" / name), root / "proc" / name)
+    # The kernel has one boot for all of them; here each machine's own is told.
+    own = Path(boot.directory, "boot-id")
+    own.write_text(f"{boot.boot_id}\n")
+    confinement.bind_unchangeable(str(own), root / "proc" / "sys" / "kernel" / "random" / "boot_id")
     identity = root / "sys" / "class" / "dmi" / "id"
     identity.mkdir(parents=True)
-    for name, content in firmware:
+    for name, content in boot.firmware:
         (identity / name).write_text(content + "\n")
