@@ -4,7 +4,7 @@
 |---|---|
 | a key twice in one map of a document | refused, in JSON and YAML |
 | YAML words beyond JSON's | `yes`, `no`, `on`, `off`, dates and numbers with a leading zero stay text |
-| YAML aliases and merge keys | allowed while what they say stays within `MAX_NODES`; recursive ones are refused |
+| YAML aliases; merge keys | allowed within `MAX_NODES`, recursive ones refused; `<<` is a key like any other |
 | schemaVersion written as a number, 0.3 | taken |
 | properties that no documentation names | refused, so that a misspelt one is noticed |
 | inputs that an action does not have | refused in the service's words; `aws:pause` and API calls take any |
@@ -45,7 +45,7 @@
 | lists of more than 100 elements that a script returns | cut, at any depth |
 | runtimes of scripts | any python3.N and PowerShell version is taken; the host's own runs it |
 | unset limit for repeating throttled calls | 0: not repeated |
-| allowedPattern | must match the whole value, as Java's `matches` does; see `parameters.java_pattern` for the rest |
+| allowedPattern | must match the whole value, as Java's `matches` does; see `java_patterns` for the rest |
 | a default against allowedPattern, allowedValues, sizes | not checked, unless allowedValues lacks it at create |
 | an empty list for a scalar parameter | refused; for StringList and MapList an empty list |
 """

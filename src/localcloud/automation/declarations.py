@@ -9,7 +9,7 @@ from typing import Any
 
 from localcloud.automation import references, values
 from localcloud.automation.document import Parameter, ValueType, Variable
-from localcloud.automation.parameters import AWS_TYPES, element_type, java_pattern
+from localcloud.automation.parameters import AWS_TYPES, element_type
 
 _NAME = re.compile(r"[A-Za-z0-9]+")
 _VARIABLE_NAME = re.compile(r"[A-Za-z0-9_]+")
@@ -190,8 +190,3 @@ def file_faults(declared: Any) -> Iterator[str]:
         checksums = definition.get("checksums") if isinstance(definition, Mapping) else None
         if not isinstance(checksums, Mapping) or not isinstance(checksums.get("sha256"), str):
             yield f'File "{name}" must have the checksum sha256.'
-
-
-def pattern_is_known(pattern: str) -> bool:
-    """Whether an allowedPattern can be checked here; one that cannot is not enforced."""
-    return java_pattern(pattern) is not None

@@ -5,12 +5,10 @@ refusals are the service's where somebody has recorded them.
 """
 
 import json
-import re
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
-from localcloud.automation import references, values
+from localcloud.automation import java_patterns, references, values
 from localcloud.automation.document import Parameter, Runbook, ValueType
 from localcloud.automation.refusals import InvalidParameters as InvalidParameters  # noqa: PLC0414 - named here for callers
 
@@ -57,50 +55,6 @@ def stored_names(runbook: Runbook) -> frozenset[str]:
         for reference in references.in_value(parameter.default)
         if reference.kind is references.Kind.STORED
     )
-
-
-@lru_cache(maxsize=1024)
-def java_pattern(pattern: str) -> re.Pattern[str] | None:
-    """The pattern as Python's, to be matched against a whole value; None if Python cannot say it.
-
-    Java's possessive quantifiers and atomic groups are Python's too; `\\p{Alpha}` and the like, `\\h`, `\\Q…\\E`,
-    `\\z`, class intersections and inline flags in the middle are not all: the common ones are rewritten.
-    """
-    text = re.sub(r"\\Q(.*?)\\E", lambda found: re.escape(found.group(1)), pattern, flags=re.DOTALL)
-    text = re.sub(r"\\([pP])\{(?:Is|javaI?)?(\w+)\}", _java_class, text)
-    text = text.replace(r"\z", r"\Z").replace(r"\h", r"[ \t]").replace("(?<", "(?P<")
-    text = text.replace("(?P<=", "(?<=").replace("(?P<!", "(?<!")
-    try:
-        return re.compile(text)
-    except (re.error, RecursionError, OverflowError):
-        return None
-
-
-_JAVA_CLASSES = {
-    "Alpha": "A-Za-z",
-    "Digit": "0-9",
-    "Alnum": "A-Za-z0-9",
-    "Upper": "A-Z",
-    "Lower": "a-z",
-    "Punct": r"!-/:-@\[-`{-~",
-    "Space": r"\s",
-    "XDigit": "0-9A-Fa-f",
-    "ASCII": r"\x00-\x7f",
-    "Graph": r"!-~",
-    "Print": r" -~",
-    "L": "A-Za-z\u00c0-\u024f",
-    "Lu": "A-Z",
-    "Ll": "a-z",
-    "N": "0-9",
-    "Nd": "0-9",
-}
-
-
-def _java_class(found: re.Match[str]) -> str:
-    inner = _JAVA_CLASSES.get(found.group(2))
-    if inner is None:
-        return found.group(0)
-    return f"[^{inner}]" if found.group(1) == "P" else f"[{inner}]"
 
 
 def _given(parameter: Parameter, given: Any) -> Any:
@@ -177,7 +131,7 @@ def element_type(aws_type: str) -> str:
 
 
 def _require_pattern(parameter: Parameter, pattern: str, texts: list[str]) -> None:
-    compiled = java_pattern(pattern)
+    compiled = java_patterns.compiled(pattern)
     aws = pattern != parameter.allowed_pattern
     for text in texts:
         if compiled is not None and not (aws and not text) and compiled.fullmatch(text) is None:

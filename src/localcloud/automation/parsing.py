@@ -5,6 +5,7 @@ what JSON would take for one, a date is text.
 """
 
 import json
+import math
 import re
 from collections.abc import Hashable, Iterable
 from typing import Any
@@ -24,12 +25,13 @@ def load(text: str, *, format: str = AUTO) -> dict[str, Any]:  # noqa: A002 - th
     `format`: as DocumentFormat, so YAML text under JSON is refused ("JSON not well-formed."); "auto" tells them apart
     by the first sign. Raises InvalidDocument, DocumentTooLarge above 64 KB.
     """
+    text = text.removeprefix("\ufeff")
     size = len(text.encode(errors="surrogatepass"))
     if size > MAX_DOCUMENT_BYTES:
         raise DocumentTooLarge(f"The document has {size} bytes; at most {MAX_DOCUMENT_BYTES} (64 KB) are allowed.")
     if format not in (JSON, YAML, AUTO):
         raise InvalidDocument(f"The document format {format} is not supported.")
-    as_json = format == JSON or (format == AUTO and text.lstrip("\ufeff \t\r\n").startswith("{"))
+    as_json = format == JSON or (format == AUTO and text.lstrip(" \t\r\n").startswith("{"))
     found = _json(text) if as_json else _yaml(text)
     if not isinstance(found, dict):
         raise InvalidDocument(f"{JSON if as_json else YAML} not well-formed.")
@@ -53,6 +55,8 @@ def require_plain(content: Any) -> None:
             inner = value.values()
         elif isinstance(value, list | tuple):
             inner = value
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise InvalidDocument("A number of the document is too large.")
         elif not (value is None or isinstance(value, str | int | float | bool)):
             raise InvalidDocument(f"A {type(value).__name__} is no value of a document.")
         waiting.extend((each, depth + 1) for each in inner)
@@ -87,11 +91,14 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """As PyYAML's, but a key that the map itself names twice is refused."""
-        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
+        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         twice = next((name for at, name in enumerate(names) if name in names[:at]), None)
         if twice is not None:
             raise InvalidDocument(f'Duplicate key "{twice}" in the document.')
         return super().construct_mapping(node, deep=deep)
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Nothing: a merge key is a key like any other, so that no document grows while it is read."""
 
 
 for _tag, _pattern, _first in (
@@ -99,7 +106,6 @@ for _tag, _pattern, _first in (
     ("int", r"[-+]?(?:0|[1-9][0-9]*)", "-+0123456789"),
     ("float", r"[-+]?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?", "-+0123456789"),
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-    ("merge", r"<<", "<"),
 ):
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first))
 

@@ -135,8 +135,6 @@ def _apply(part: _Part, value: Any) -> Iterator[Any]:
         case _Key(name):
             if isinstance(value, Mapping) and name in value:
                 yield value[name]
-            elif isinstance(value, list):
-                yield from ()
         case _Index(at):
             if isinstance(value, list) and at < len(value):
                 yield value[at]
