@@ -60,7 +60,7 @@ def restore(run: Run, outside: Outside, countdown: Countdown) -> Run:
 
 
 def verify(run: Run, outside: Outside) -> Run:
-    """The run with what is known of the node after the restore; `run.restore.online` stays None while it may yet come."""
+    """The run with what is known of the node since; `run.restore.online` stays None while it may yet come back."""
     require_running(run)
     state = run.restore
     if state is None or state.ended != "ours" or state.online is not None or state.ended_at is None:

@@ -48,7 +48,7 @@ class Upkeep:
         return seen
 
     def collect(self, execution: str, *, deleter: Deleter) -> tuple[list[str], list[str]]:
-        """Delete what an execution has left behind, as far as the rule lets `deleter`: (deleted ids, reasons why not)."""
+        """Delete what an execution left behind, as far as the rule lets `deleter`: (deleted ids, reasons why not)."""
         run = self._outside.run_of(execution)
         over = run.phase is Phase.OVER and self._outside.executions.over(execution)
         return self._collected(run, deleter=deleter, over=over)[1:]
@@ -72,13 +72,13 @@ class Upkeep:
         """The next move of a restore whose execution is over, until the VM runs; then the report."""
         outside = self._outside
         run = self._taken_over(run)
-        assert run.restore is not None
-        if not run.restore.ended:
-            run = restore(run, outside, countdown)
-        elif run.restore.ended == "ours" and run.restore.online is None:
-            run = verify(run, outside)
         state = run.restore
         assert state is not None
+        if not state.ended:
+            run = restore(run, outside, countdown)
+        elif state.ended == "ours" and state.online is None:
+            run = verify(run, outside)
+        state = run.restore or state
         if state.ended and (state.ended != "ours" or state.online is not None):
             report(run, outside, install_began=True)
             return

@@ -1,0 +1,103 @@
+"""The function's calls, by name: each loads the record, does one short thing, and answers. None waits for a cloud."""
+
+from collections.abc import Callable, Mapping
+
+from moorings.errors import Conflict, Invalid
+from moorings.patching import answers, asks, checkpointing, reporting, restoring, watching
+from moorings.patching.answers import Answer
+from moorings.patching.asks import Event
+from moorings.patching.describing import describe
+from moorings.patching.model import Run
+from moorings.patching.observed import CommandState
+from moorings.patching.outside import Outside
+from moorings.patching.ports import Countdown
+from moorings.patching.upkeep import PATCH_STEPS
+
+Call = Callable[[Event, Countdown], Answer]
+
+
+class Patching:
+    """What the runbook's Lambda steps call. Every call may be repeated."""
+
+    def __init__(self, outside: Outside) -> None:
+        self._outside = outside
+        self.calls: Mapping[str, Call] = {
+            "describe": self._describe,
+            "checkpoint": self._checkpoint,
+            "checkpoint-status": self._checkpoint_status,
+            "evidence": self._evidence,
+            "judge": self._judge,
+            "restore": self._restore,
+            "verify": self._verify,
+            "release": self._release,
+            "report": self._report,
+        }
+
+    def answer(self, event: Event, countdown: Countdown) -> Answer:
+        """Answer one event. Invalid if it names no call of ours; whatever a call raises passes through."""
+        call = self.calls.get(str(event.get("call")))
+        if call is None:
+            raise Invalid(
+                f"there is no call {str(event.get('call'))[:40]!r}", remedy=f"there are: {', '.join(self.calls)}"
+            )
+        return call(event, countdown)
+
+    def _describe(self, event: Event, _: Countdown) -> Answer:
+        return answers.described(describe(asks.describe_ask(event), self._outside))
+
+    def _checkpoint(self, event: Event, countdown: Countdown) -> Answer:
+        health = asks.command_ids(event, "health")
+        return answers.checkpointed(checkpointing.checkpoint(self._run(event), self._outside, countdown, health=health))
+
+    def _checkpoint_status(self, event: Event, countdown: Countdown) -> Answer:
+        return answers.checkpointed(checkpointing.drive(self._run(event), self._outside, countdown))
+
+    def _evidence(self, event: Event, _: Countdown) -> Answer:
+        run, commands = self._run(event), asks.commands_of(event)
+        stage = event.get("stage")
+        if stage == "install":
+            look = watching.watch_install(run, self._outside, commands)
+            since = look.run.patching_since
+        elif stage == "node":
+            look = watching.gather(run, self._outside, commands)
+            since = look.run.looking_since
+        else:
+            raise Invalid(f"there is no stage {str(stage)[:40]!r} of evidence", remedy="there are install and node")
+        now = self._outside.clock.now()
+        return answers.watched(look, elapsed=now - (since or now))
+
+    def _judge(self, event: Event, _: Countdown) -> Answer:
+        return answers.judged(watching.judge(self._run(event), self._outside))
+
+    def _restore(self, event: Event, countdown: Countdown) -> Answer:
+        return answers.restored(restoring.restore(self._run(event), self._outside, countdown))
+
+    def _verify(self, event: Event, _: Countdown) -> Answer:
+        return answers.verified(restoring.verify(self._run(event), self._outside))
+
+    def _release(self, event: Event, _: Countdown) -> Answer:
+        checkpointing.release(self._run(event), self._outside)
+        return {"Done": True}
+
+    def _report(self, event: Event, _: Countdown) -> Answer:
+        execution = asks.execution_of(event)
+        run = self._outside.records.load(execution)
+        reason = ""
+        if run is None:
+            run = Run(execution=execution, node=asks.node_of(event), began_at=self._outside.clock.now())
+            reason = "the run ended before its VM was described"
+        began = run.phase.value != "described" and self._outside.executions.began(execution, PATCH_STEPS)
+        scan = next(iter(asks.command_ids(event, "scan")), "")
+        scanned = bool(scan) and self._outside.nodes.command(scan, run.node).state is CommandState.SUCCESS
+        ended = reporting.report(run, self._outside, install_began=began, scanned=scanned, reason=reason)
+        return answers.reported(ended)
+
+    def _run(self, event: Event) -> Run:
+        """The event's run, if the event still speaks for it: whoever took it over has raised the fencing number."""
+        run = self._outside.run_of(asks.execution_of(event))
+        fence = asks.fence_of(event)
+        if fence is not None and run.fence != fence:
+            raise Conflict(
+                f"execution {run.execution} has been taken over", remedy="nothing: whoever took it over goes on with it"
+            )
+        return run
