@@ -248,8 +248,9 @@ async def _write(response: Response, send: Send, *, headed: bool) -> None:
     bodiless = response.status in _BODILESS
     # The answer to HEAD tells the length of a body that is not sent.
     dropped = {"transfer-encoding", "connection"} | (set() if headed and not bodiless else {"content-length"})
+    # In their own spelling, as the real services send them: clients that keep headers in a plain dict rely on it.
     headers = [
-        (name.lower().encode("latin-1"), value.encode("latin-1"))
+        (name.encode("latin-1"), value.encode("latin-1"))
         for name, value in response.headers.items
         if name.lower() not in dropped
     ]

@@ -126,7 +126,7 @@ class PlainDirectories:
 
 def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    if not source.exists() or not any(os.scandir(source)):
+    if not source.exists() or not os.listdir(source):
         # Nothing to copy is the case of large fleets: no process for it.
         target.mkdir(exist_ok=True)
         return

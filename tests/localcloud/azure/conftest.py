@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
+from tests.localcloud.azure.ground import Arm
 
 from localcloud.azure.service import Azure
 from localcloud.clock import SteppedClock
 from localcloud.cloud import LocalCloud
-from tests.localcloud.azure.ground import Arm
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from azure.mgmt.compute import ComputeManagementClient
+
 from localcloud.azure.seam import URL, Bearer, transport
 from localcloud.azure.service import Azure
 from localcloud.clock import SteppedClock
@@ -87,7 +88,8 @@ class Arm:
 
     def id(self, kind: str, name: str, group: str = "servers") -> str:
         """The id of a resource."""
-        return f"/subscriptions/{self.azure.subscription_id}/resourceGroups/{group}/providers/Microsoft.Compute/{kind}/{name}"
+        parent = f"/subscriptions/{self.azure.subscription_id}/resourceGroups/{group}"
+        return f"{parent}/providers/Microsoft.Compute/{kind}/{name}"
 
     def client(self, **options: Any) -> ComputeManagementClient:
         """The real SDK's client, in this process."""

@@ -5,11 +5,10 @@ import re
 from typing import Any
 
 import pytest
-
-from localcloud.azure.ids import ComputeId
-from localcloud.clock import SteppedClock
 from tests.localcloud.azure import official
 from tests.localcloud.azure.ground import Answer, Arm
+
+from localcloud.azure.ids import ComputeId
 
 NEW_TYPES = {"disks": "Disk", "snapshots": "Snapshot", "virtualMachines": "VirtualMachine"}
 READS = (
