@@ -15,12 +15,13 @@ LONGEST_PAUSE = timedelta(seconds=120)
 MOST_TEXT = 1000
 
 
-def described(run: Run) -> Answer:
+def described(run: Run, *, has_prepatch: bool) -> Answer:
     """For `describe`: whether to go on, and with which fencing number."""
     vm = run.vm
     return {
         "Proceed": not run.refusal,
         "ScanOnly": run.options.operation == "Scan" and not run.refusal,
+        "HasPrePatch": has_prepatch,
         "Reason": run.refusal[:MOST_TEXT],
         "Remedy": run.remedy[:MOST_TEXT],
         "Fence": run.fence,
@@ -93,7 +94,8 @@ def reported(run: Run) -> Answer:
     state = run.restore
     back = run.conclusion.outcome is Outcome.ROLLED_BACK
     os_entry = next((entry for entry in run.checkpoint if entry.lun is None), None)
-    snapshots = [one for one in run.leftovers if "/snapshots/" in one.lower()]
+    kept = run.conclusion.outcome not in {Outcome.PATCHED, Outcome.UNCHANGED} or run.options.keep_snapshot_hours > 0
+    snapshots = [one for one in run.leftovers if kept and "/snapshots/" in one.lower()]
     return {
         "Outcome": run.conclusion.outcome.value,
         "Reason": run.conclusion.reason[:MOST_TEXT],

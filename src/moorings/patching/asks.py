@@ -1,4 +1,4 @@
-"""What the runbook sends, checked: every value of an event is somebody's parameter, or a reference that stayed literal."""
+"""What the runbook sends, checked: each value is somebody's parameter, or a reference that stayed literal."""
 
 import re
 from collections.abc import Mapping, Sequence

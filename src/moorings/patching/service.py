@@ -43,7 +43,8 @@ class Patching:
         return call(event, countdown)
 
     def _describe(self, event: Event, _: Countdown) -> Answer:
-        return answers.described(describe(asks.describe_ask(event), self._outside))
+        run = describe(asks.describe_ask(event), self._outside)
+        return answers.described(run, has_prepatch=bool(event.get("prePatch")))
 
     def _checkpoint(self, event: Event, countdown: Countdown) -> Answer:
         health = asks.command_ids(event, "health")
