@@ -5,7 +5,15 @@ from collections.abc import Mapping
 from localcloud.aws import motobridge
 from localcloud.errors import ServiceError
 
+_NO_BASELINES = "what a node lacks follows from the node itself, no patch baseline is looked at"
+
 REFUSED: Mapping[tuple[str, str], str] = {
+    ("ssm", "CreatePatchBaseline"): _NO_BASELINES,
+    ("ssm", "DeletePatchBaseline"): _NO_BASELINES,
+    ("ssm", "DescribePatchBaselines"): _NO_BASELINES,
+    ("ssm", "GetPatchBaselineForPatchGroup"): _NO_BASELINES,
+    ("ssm", "RegisterPatchBaselineForPatchGroup"): _NO_BASELINES,
+    ("ssm", "DeregisterPatchBaselineForPatchGroup"): _NO_BASELINES,
     ("ssm", "ModifyDocumentPermission"): "documents cannot be shared",
     ("ssm", "DescribeDocumentPermission"): "documents cannot be shared",
     ("dynamodb", "TransactWriteItems"): "moto's never conflict",

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from localcloud.automation import java_patterns, parsing, validation
 from localcloud.aws.ssm.document_model import AUTOMATION, COMMAND
 from localcloud.errors import ServiceError, Unsupported
 
@@ -36,17 +37,18 @@ _NOT_PARAMETERS = re.compile(r"(ssm|ssm-secure|global|automation|resource):.+|pl
 
 
 def read(text: str, *, format: str) -> Mapping[str, Any]:  # noqa: A002 - the API's own word
-    """What the text says; a TEXT document says nothing here. Raises ServiceError InvalidDocumentContent."""
+    """What the text says; a TEXT document says nothing here.
+
+    Raises ServiceError InvalidDocumentContent or MaxDocumentSizeExceeded.
+    """
     if format == "TEXT":
         return {}
     try:
-        # What AWS calls YAML is YAML 1.1 without its own classes, as here.
-        found = json.loads(text) if format == "JSON" else yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError) as error:
-        raise invalid(f"{format} not well-formed. {_first_line(error)}".strip()) from error
-    if not isinstance(found, dict):
-        raise invalid(f"{format} not well-formed.")
-    return found
+        return parsing.load(text, format=format)
+    except parsing.DocumentTooLarge as error:
+        raise ServiceError("MaxDocumentSizeExceeded", str(error)) from error
+    except parsing.InvalidDocument as error:
+        raise invalid(str(error)) from error
 
 
 def check(kind: str, content: Mapping[str, Any]) -> None:
@@ -69,8 +71,8 @@ def write(text: str, *, stored: str, wanted: str) -> str:
         return text
     found = read(text, format=stored)
     if wanted == "JSON":
-        return json.dumps(found, indent=2, ensure_ascii=False, default=str)
-    return yaml.safe_dump(found, sort_keys=False, allow_unicode=True)
+        return json.dumps(found, indent=2, ensure_ascii=False)
+    return yaml.safe_dump(dict(found), sort_keys=False, allow_unicode=True)
 
 
 def invalid(message: str) -> ServiceError:
@@ -81,8 +83,6 @@ def invalid(message: str) -> ServiceError:
 def _check_automation(content: Mapping[str, Any]) -> None:
     if str(content.get("schemaVersion", "")) != AUTOMATION_SCHEMA:
         raise _wrong_schema(content)
-    from localcloud.automation import validation  # noqa: PLC0415 - only Automation documents need the engine's rules
-
     try:
         validation.runbook(content)
     except validation.InvalidDocument as error:
@@ -117,11 +117,9 @@ def _check_parameter(name: str, declared: Any) -> None:
     if not isinstance(declared, Mapping) or declared.get("type") not in PARAMETER_TYPES:
         raise invalid(f'Parameter "{name}" has no type, or one that is not supported.')
     pattern = declared.get("allowedPattern")
-    if pattern is not None:
-        try:
-            re.compile(str(pattern))
-        except re.error as error:
-            raise invalid(f'allowedPattern of parameter "{name}" is not a regular expression.') from error
+    if pattern is not None and java_patterns.compiled(str(pattern)) is None:
+        # A pattern that only Java can read would silently let every value through.
+        raise Unsupported(f"the local cloud cannot read allowedPattern of parameter {name}: {pattern}")
     if "default" in declared and not _IS[declared["type"]](declared["default"]):
         raise invalid(f'The default value of parameter "{name}" is not of the type {declared["type"]}.')
 
@@ -181,10 +179,6 @@ def _references(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for member in value:
             yield from _references(member)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else ""
 
 
 def _is_text(value: Any) -> bool:

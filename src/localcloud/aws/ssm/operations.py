@@ -9,10 +9,14 @@ from localcloud.aws.agent.messages import MessageCalls
 from localcloud.aws.agent.registration import RegistrationCalls
 from localcloud.aws.call import Operation
 from localcloud.aws.ssm.activation_calls import ActivationCalls
+from localcloud.aws.ssm.automation.calls import AutomationCalls
 from localcloud.aws.ssm.commands.calls import CommandCalls
+from localcloud.aws.ssm.compliance_calls import ComplianceCalls
 from localcloud.aws.ssm.document_calls import DocumentCalls
+from localcloud.aws.ssm.inventory import InventoryCalls
 from localcloud.aws.ssm.node_calls import NodeCalls
 from localcloud.aws.ssm.parameter_calls import ParameterCalls
+from localcloud.aws.ssm.patch_calls import PatchCalls
 from localcloud.aws.ssm.setting_calls import SettingCalls
 from localcloud.aws.ssm.tags import TagCalls
 
@@ -22,7 +26,8 @@ if TYPE_CHECKING:
 
 def operations(world: "World") -> Mapping[tuple[str, str], Operation]:
     """All of them for one world, by (service, operation)."""
-    return _public(world) | _documents(world) | _commands(world) | _of_the_agent(world)
+    ours = _public(world) | _documents(world) | _automation(world) | _commands(world) | _patching(world)
+    return ours | _of_the_agent(world)
 
 
 def _public(world: "World") -> dict[tuple[str, str], Operation]:
@@ -65,6 +70,32 @@ def _commands(world: "World") -> dict[tuple[str, str], Operation]:
         ("ssm", "GetCommandInvocation"): commands.invocation,
         ("ssm", "ListCommands"): commands.commands,
         ("ssm", "ListCommandInvocations"): commands.invocations,
+    }
+
+
+def _patching(world: "World") -> dict[tuple[str, str], Operation]:
+    inventory, patches, compliance = InventoryCalls(world), PatchCalls(world), ComplianceCalls(world)
+    return {
+        ("ssm", "PutInventory"): inventory.put,
+        ("ssm", "GetInventory"): inventory.get,
+        ("ssm", "DescribeInstancePatchStates"): patches.states,
+        ("ssm", "DescribeInstancePatches"): patches.patches,
+        ("ssm", "PutComplianceItems"): compliance.put,
+        ("ssm", "ListComplianceItems"): compliance.items,
+        ("ssm", "ListComplianceSummaries"): compliance.summaries,
+        ("ssm", "ListResourceComplianceSummaries"): compliance.of_resources,
+    }
+
+
+def _automation(world: "World") -> dict[tuple[str, str], Operation]:
+    automation = AutomationCalls(world)
+    return {
+        ("ssm", "StartAutomationExecution"): automation.start,
+        ("ssm", "GetAutomationExecution"): automation.get,
+        ("ssm", "DescribeAutomationExecutions"): automation.describe,
+        ("ssm", "DescribeAutomationStepExecutions"): automation.describe_steps,
+        ("ssm", "StopAutomationExecution"): automation.stop,
+        ("ssm", "SendAutomationSignal"): automation.signal,
     }
 
 

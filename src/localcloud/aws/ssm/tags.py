@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from localcloud.automation.errors import ExecutionNotFound
 from localcloud.aws.call import Call
 from localcloud.aws.ssm import choices
 from localcloud.aws.ssm.activations import Tags
+from localcloud.aws.ssm.automation.automations import Automations
 from localcloud.aws.ssm.document_model import Document
 from localcloud.aws.ssm.documents import Documents
 from localcloud.aws.ssm.node import ManagedNode
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from localcloud.world import World
 
 MANAGED_NODE = "ManagedInstance"
+AUTOMATION = "Automation"
 DOCUMENT = "Document"
 RESERVED_PREFIX = "aws:"
 
@@ -52,6 +55,8 @@ class TagCalls:
             return {"TagList": wire_tags(self._node(call).tags)}
         if kind == DOCUMENT:
             return {"TagList": wire_tags(self._document(call).tags)}
+        if kind == AUTOMATION:
+            return {"TagList": wire_tags(self._automation(call))}
         with self._world.moto_lock:
             found = self._world.backend("ssm", call.region).list_tags_for_resource(kind, resource)
         return {"TagList": wire_tags(tuple(found.items()))}
@@ -59,7 +64,7 @@ class TagCalls:
     def add(self, call: Call) -> Mapping[str, Any]:
         """AddTagsToResource: a key that is there gets the new value."""
         kind, resource, tags = call.params["ResourceType"], call.params["ResourceId"], call.params["Tags"]
-        if kind in (MANAGED_NODE, DOCUMENT):
+        if kind in (MANAGED_NODE, DOCUMENT, AUTOMATION):
             added = dict(require_tags(tags, code="TooManyTagsError"))
             self._change(call, lambda present: _merged(present, added))
             return {}
@@ -72,7 +77,7 @@ class TagCalls:
     def remove(self, call: Call) -> Mapping[str, Any]:
         """RemoveTagsFromResource: keys that are not there are ignored."""
         kind, resource, keys = call.params["ResourceType"], call.params["ResourceId"], call.params["TagKeys"]
-        if kind in (MANAGED_NODE, DOCUMENT):
+        if kind in (MANAGED_NODE, DOCUMENT, AUTOMATION):
             self._change(call, lambda present: tuple(pair for pair in present if pair[0] not in keys))
             return {}
         with self._world.moto_lock:
@@ -82,6 +87,9 @@ class TagCalls:
     def _change(self, call: Call, change: Callable[[Tags], Tags]) -> None:
         if call.params["ResourceType"] == MANAGED_NODE:
             self._nodes.change_tags(self._node(call).id, change)
+        elif call.params["ResourceType"] == AUTOMATION:
+            self._automation(call)
+            self._world.part(Automations).change_tags(call.region, call.params["ResourceId"], change)
         else:
             self._documents.change_tags(self._document(call).name, change, region=call.region)
 
@@ -90,6 +98,12 @@ class TagCalls:
         if node is None or node.region != call.region:
             raise ServiceError("InvalidResourceId", f"{call.params['ResourceId']} is not a managed node")
         return node
+
+    def _automation(self, call: Call) -> Tags:
+        try:
+            return self._world.part(Automations).tags(call.region, call.params["ResourceId"])
+        except ExecutionNotFound as error:
+            raise ServiceError("InvalidResourceId", str(error)) from error
 
     def _document(self, call: Call) -> Document:
         try:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from localcloud.automation import java_patterns
 from localcloud.errors import ServiceError
 
 Given = Mapping[str, Sequence[str]]
@@ -63,7 +64,8 @@ def _require_value(name: str, declaration: Mapping[str, Any], value: str) -> Non
     if allowed and value not in [_as_text(one) for one in allowed]:
         raise _invalid(f"Parameter {name} must be one of {', '.join(_as_text(one) for one in allowed)}.")
     pattern = declaration.get("allowedPattern")
-    if pattern and not _FROM_STORE.search(value) and not re.fullmatch(pattern, value):
+    compiled = java_patterns.compiled(str(pattern)) if pattern and not _FROM_STORE.search(value) else None
+    if compiled and not compiled.fullmatch(value):
         raise _invalid(f"A value of parameter {name} does not match the allowed pattern {pattern}.")
 
 

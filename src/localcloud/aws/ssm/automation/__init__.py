@@ -1,0 +1,1 @@
+"""Systems Manager Automation in the local cloud: the engine of `localcloud.automation` behind the service's APIs."""
