@@ -16,6 +16,7 @@ from localcloud.machines.inside.namespaces import PROGRAM_DIRECTORIES
 from localcloud.machines.packages import UNIT
 from localcloud.machines.shims.texts import shim
 from localcloud.machines.spec import HOST_ARCH, MACHINES, MachineSpec
+from localcloud.machines.updates import UPDATES, to_text
 
 OWN = ("root", "home", "opt", "srv", "snap", "media", "mnt", "boot")
 PROGRAMS = ("usr/bin", "usr/sbin", "usr/local/bin", "usr/local/sbin")
@@ -31,6 +32,7 @@ BUNDLES = (
     "etc/ssl/ca-bundle.pem",
     "etc/pki/tls/certs/ca-bundle.crt",
 )
+PATCH_PROGRAM = "usr/libexec/localcloud/patch"
 SNAP_UNIT = "snap.amazon-ssm-agent.amazon-ssm-agent.service"
 
 
@@ -53,6 +55,8 @@ def make(disk: Path, spec: MachineSpec, *, authority: bytes, agent_version: str)
     for bundle in BUNDLES:
         write(disk, bundle, authority)
     _programs(disk, spec)
+    if spec.updates or spec.image_disk is None:
+        write(disk, UPDATES, to_text(spec.updates).encode())
     if spec.snap_agent and spec.image_disk is None:
         _snap(disk, agent_version)
 
@@ -137,6 +141,7 @@ def _programs(disk: Path, spec: MachineSpec) -> None:
         write(disk, f"usr/bin/{name}", shim(source, **values).encode(), mode=0o755)
 
     install("systemctl", "bell")
+    write(disk, PATCH_PROGRAM, shim("bell").encode(), mode=0o755)
     for name in ("shutdown", "reboot", "poweroff", "halt"):
         write(disk, f"usr/sbin/{name}", shim("bell").encode(), mode=0o755)
     simulated = {"rpm": "rpm", "rpmkeys": "rpm", "dnf": "dnf", "yum": "dnf", "zypper": "zypper"}

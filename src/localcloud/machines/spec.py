@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from localcloud.machines.images import IMAGES, Image
+from localcloud.machines.updates import Update
 
 Cloud = Literal["azure", "gcp", "on-prem"]
 Arch = Literal["amd64", "arm64"]
@@ -36,7 +37,7 @@ class MachineSpec:
     `vm_name` is what its cloud calls it (its host name if empty), `ip` its address in the VPC (one is chosen if empty).
     `vpce_id` is the VPC endpoint through which it reaches private APIs; without one it comes from the internet.
     `user_data` is a script with its `#!` line, run as root once, at the first boot. `snap_agent`: the agent is there
-    already, as a snap. `image_disk`: another machine's disk to start from, as a golden image.
+    already, as a snap. `image_disk`: another machine's disk to start from, as a golden image. `updates`: what it lacks.
     """
 
     name: str
@@ -49,6 +50,7 @@ class MachineSpec:
     user_data: str = field(default="", repr=False)
     snap_agent: bool = False
     image_disk: Path | None = None
+    updates: tuple[Update, ...] = ()
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

@@ -23,6 +23,7 @@ from localcloud.machines.inside import confinement, messages, namespaces, networ
 from localcloud.machines.inside.configuration import Boot
 from localcloud.machines.inside.services import Services
 from localcloud.machines.inside.visitors import BELL, Visitor
+from localcloud.machines.patching import program as patch
 
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin",
@@ -31,6 +32,8 @@ ENVIRONMENT = {
     "SHELL": "/bin/bash",
     "USER": "root",
 }
+# What a ringing program is in truth; all others are the agent.
+PROGRAMS = {"patch": patch.main}
 POWER_BUTTONS = frozenset({"shutdown", "reboot", "poweroff", "halt"})
 STOP_GRACE_SECONDS = 5.0
 POWER_OFF_GRACE_SECONDS = 2.0
@@ -319,7 +322,8 @@ class Init:
             self._selector.close()
             os.environ.clear()
             os.environ.update(visitor.environment)
-            code = agent.main(visitor.arguments, time_scale=self._boot.time_scale)
+            program = PROGRAMS.get(visitor.program, agent.main)
+            code = program(visitor.arguments, time_scale=self._boot.time_scale)
             sys.stdout.flush()
             sys.stderr.flush()
         except BaseException:

@@ -17,6 +17,8 @@ SIMULATED = MappingProxyType(
         "zypper": "install of a file, remove (SUSE)",
         "uname, arch": "report a processor architecture that is not the host's; programs still run on the host's",
         "dpkg": "real; where the architecture is not the host's, a wrapper answers --print-architecture",
+        "/usr/libexec/localcloud/patch": "looks for and installs the updates that were given to the machine, with what "
+        "each of them does; reports by PutInventory",
         "shutdown, reboot, poweroff, halt": "restart the machine or switch it off, at once or after +N minutes of "
         "the cloud's time",
         "/etc/os-release": "the image's; all other programs are the host's",
