@@ -6,9 +6,9 @@ ResponseMetadata; what JSON cannot hold (times, bytes) is text, as `choices` say
 
 import base64
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from botocore.exceptions import (
@@ -19,6 +19,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 from botocore.loaders import Loader
+from botocore.model import ServiceModel
 
 from localcloud.automation.actions.clients import CALL_LIMIT
 from localcloud.automation.actions.protocol import ActionFailed, FailureType, StepCall
@@ -97,6 +98,19 @@ def service_name(written: str) -> str:
     return name
 
 
+def why_not_callable(service: str, api: str) -> str:
+    """What is wrong with the names of a call, or with the kind of it; "" if a step can make it."""
+    name = _services().get(_squeezed(service))
+    if name is None:
+        return f"{service} is not a service that can be called"
+    model = _model(name)
+    for operation in model.operation_names:
+        if _squeezed(operation) == _squeezed(api):
+            streams = _streams(model.operation_model(operation))
+            return _streaming(service, operation) if streams else ""
+    return f"{service} has no API {api}"
+
+
 def as_json(value: Any) -> Any:
     """A response as JSON values: times in ISO 8601, bytes in base64."""
     if isinstance(value, Mapping):
@@ -115,29 +129,29 @@ def _method(client: Any, *, service: str, api: str) -> str:
     wanted = _squeezed(api)
     for method, operation in names.items():
         if _squeezed(operation) == wanted:
-            _refuse_streams(client.meta.service_model.operation_model(operation), service=service)
+            if _streams(client.meta.service_model.operation_model(operation)):
+                raise invalid_input(_streaming(service, operation))
             return method
     raise invalid_input(f"{service} has no API {api}")
 
 
-def _refuse_streams(operation: Any, *, service: str) -> None:
-    streams = (
-        operation.has_streaming_input,
-        operation.has_streaming_output,
-        operation.has_event_stream_input,
-        operation.has_event_stream_output,
-    )
-    if any(streams):
-        raise invalid_input(f"{service}:{operation.name} is a streaming operation, which is not supported")
+def _streams(operation: Any) -> bool:
+    names = ("has_streaming_input", "has_streaming_output", "has_event_stream_input", "has_event_stream_output")
+    return any(getattr(operation, name) for name in names)
+
+
+def _streaming(service: str, operation: str) -> str:
+    return f"{service}:{operation} is a streaming operation, which is not supported"
+
+
+@lru_cache(maxsize=32)
+def _model(service: str) -> ServiceModel:
+    return ServiceModel(Loader().load_service_model(service, "service-2"), service_name=service)
 
 
 @cache
 def _services() -> dict[str, str]:
-    return {_squeezed(name): name for name in _available()}
-
-
-def _available() -> Iterator[str]:
-    yield from Loader().list_available_services("service-2")
+    return {_squeezed(name): name for name in Loader().list_available_services("service-2")}
 
 
 def _squeezed(name: str) -> str:
