@@ -30,7 +30,7 @@ def _of(step: Step, runbook: Runbook) -> Iterator[str]:
     if isinstance(script, str):
         for found in dict.fromkeys(references.in_text(script)):
             if _meaning(found, runbook) == "":
-                yield f"Step {step.name}: {{{{ {found.text} }}}} in a script stays as it is; hand it in by InputPayload."
+                yield f"Step {step.name}: {{{{ {found.text} }}}} in a script is not replaced; use InputPayload."
     for found in dict.fromkeys(
         references.in_value({key: each for key, each in step.inputs.items() if key != "Script"})
     ):

@@ -90,15 +90,15 @@ class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's own attribute
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """As PyYAML's, but a key that the map itself names twice is refused."""
-        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        twice = next((name for at, name in enumerate(names) if name in names[:at]), None)
-        if twice is not None:
-            raise InvalidDocument(f'Duplicate key "{twice}" in the document.')
-        return super().construct_mapping(node, deep=deep)
-
-    def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Nothing: a merge key is a key like any other, so that no document grows while it is read."""
+        """Keys are text as it is written, `404` and `true` too; none may be there twice. There are no merge keys."""
+        found: dict[Hashable, Any] = {}
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise InvalidDocument("Every key of the document must be text.")
+            if key.value in found:
+                raise InvalidDocument(f'Duplicate key "{key.value}" in the document.')
+            found[key.value] = self.construct_object(value, deep=deep)
+        return found
 
 
 for _tag, _pattern, _first in (
@@ -114,7 +114,7 @@ def _yaml(text: str) -> Any:
     loader = None
     try:
         loader = _Loader(text)
-        return _with_text_keys(loader.get_single_data())
+        return _copied(loader.get_single_data(), [MAX_NODES])
     except (yaml.YAMLError, ValueError, RecursionError, TypeError, AttributeError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f" at Line: {mark.line + 1}, Column: {mark.column + 1}" if mark else ""
@@ -124,24 +124,13 @@ def _yaml(text: str) -> Any:
             loader.dispose()
 
 
-def _with_text_keys(found: Any) -> Any:
-    """The same with every key as text, as JSON would say it; raises RecursionError for a value that holds itself."""
-    budget = [MAX_NODES]
-    return _copied(found, budget)
-
-
 def _copied(value: Any, budget: list[int]) -> Any:
+    """The same with aliases written out; raises RecursionError for a value that holds itself."""
     budget[0] -= 1
     if budget[0] < 0:
         raise InvalidDocument("The document says too much: its maps and lists are too deep or too many.")
     if isinstance(value, dict):
-        return {_key(key): _copied(each, budget) for key, each in value.items()}
+        return {key: _copied(each, budget) for key, each in value.items()}
     if isinstance(value, list):
         return [_copied(each, budget) for each in value]
     return value
-
-
-def _key(key: Any) -> str:
-    if isinstance(key, bool) or key is None:
-        return json.dumps(key)
-    return str(key)
