@@ -155,6 +155,15 @@ class Faults:
         self.quota("ssm", ("GetParameter", "GetParameters", "GetParametersByPath"), per_second=40)
         self.quota("ssm", "PutParameter", per_second=3)
         self.quota("ssm", "CreateActivation", per_second=2)
+        for operation in ("StartAutomationExecution", "StopAutomationExecution"):
+            self.quota("ssm", operation, per_second=1)
+        for operation in (
+            "GetAutomationExecution",
+            "DescribeAutomationExecutions",
+            "DescribeAutomationStepExecutions",
+            "SendAutomationSignal",
+        ):
+            self.quota("ssm", operation, per_second=3)
 
     def kill_function(self, function_name: str, *, at_call: int, when: str = "before") -> None:
         """The function's environment dies at its `at_call`-th cloud call from now on, before or after the effect."""

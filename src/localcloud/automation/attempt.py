@@ -118,6 +118,8 @@ class Attempt:
                 return
             self._asked = True
         answer = _answer(turn)
+        if self._scheduler.closed:
+            return  # whatever it was, it came from a world that goes down
         with self._run.lock:
             self._task = None
             if not self._closed:

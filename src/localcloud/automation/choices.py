@@ -46,6 +46,34 @@
 | runtimes of scripts | any python3.N and PowerShell version is taken; the host's own runs it |
 | unset limit for repeating throttled calls | 0: not repeated |
 | allowedPattern | must match the whole value, as Java's `matches` does; see `java_patterns` for the rest |
+| a failed input check | the step fails at once, its further attempts are not made |
+| cancelled after a critical failure, or while failing | Cancelled |
+| a step that is cancelled while a call hangs | is over once the action was told; a late answer is dropped |
+| a child when its parent's step is cancelled or timed out | is cancelled |
+| timeoutSeconds of a loop | for all its passes together; the step inside is Cancelled, the loop TimedOut |
+| maxAttempts of a loop | one attempt |
+| a cancel inside a loop, onCancel to a step of the body | no further pass; the loop is Cancelled |
+| MaxIterations left out in a do-while loop | 100 |
+| onCancel flow after its two minutes | its step is Cancelled, the execution too |
+| StopAutomationExecution Complete | no further step begins; the status is that of the steps so far |
+| Interactive | each step of the document waits for StartStep; steps inside loops do not |
+| StopStep | the step is Cancelled, the flow goes on as after a failure |
+| who may Approve | who the ARN says; the operator decides for the next approver who has not |
+| ApproverDecisions | maps of Approver, Decision, Comment |
+| rate control without MaxErrors | 0 |
+| ramp-up | one child; whenever as many as may run are over, twice as many may |
+| MaxErrors as a percentage (10 % of 50: two pages, two answers) | floor(p × N) are tolerated |
+| a Cancelled child under rate control | no error |
+| targets behind the error that was one too many | stay Pending |
+| targets of which there are none | the parent fails |
+| names of a parent's steps with TargetMaps | the map's only value, else the map as JSON |
+| executions that wait for a child | do not count as running; one that goes on again is never put off |
+| nesting | counts executeAutomation steps; a parent under rate control is no level |
+| steps that GetAutomationExecution shows | 100, then StepExecutionsTruncated |
+| ResponseCode of a step that succeeded | 0 |
+| order of the listings | executions: the newest first; steps: the document's, the passes of a loop behind the loop |
+| ExecutionStartTime | when it was asked for, also of one that was queued |
+| tags in Targets | those of managed nodes |
 | a default against allowedPattern, allowedValues, sizes | not checked, unless allowedValues lacks it at create |
 | an empty list for a scalar parameter | refused; for StringList and MapList an empty list |
 """

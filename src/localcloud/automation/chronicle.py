@@ -1,7 +1,7 @@
 """All executions of an engine, found by id, by parent, or in the order of their starts without looking at each."""
 
 import threading
-from collections import deque
+from bisect import bisect_left
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Protocol
@@ -39,36 +39,43 @@ class Run(Protocol):
 
 
 class Chronicle:
-    """Runs by id. Threads may share it."""
+    """Runs by id, and in the order of their starts. Threads may share it."""
 
     def __init__(self) -> None:
         self._runs: dict[str, Run] = {}
-        self._order: deque[Run] = deque()
+        self._numbers: dict[str, int] = {}
+        self._order: list[tuple[int, Run]] = []
+        self._count = 0
         self._children: dict[str, list[Run]] = {}
         self._lock = threading.Lock()
 
     def add(self, run: Run) -> None:
         """Remember a new run."""
         with self._lock:
+            self._count += 1
             self._runs[run.id] = run
-            self._order.append(run)
+            self._numbers[run.id] = self._count
+            self._order.append((self._count, run))
             if run.setup.parent_id:
                 self._children.setdefault(run.setup.parent_id, []).append(run)
 
     def forget(self, run: Run) -> None:
         """Forget a run that could not begin."""
         with self._lock:
+            self._order.remove((self._numbers[run.id], run))
             self._drop(run)
-            self._order.remove(run)
 
     def forget_before(self, then: datetime) -> None:
         """Forget the oldest runs that were over by `then`, up to the first that was not."""
         with self._lock:
-            while self._order:
-                ended = self._order[0].summary.ended_at
+            old = 0
+            for _, run in self._order:
+                ended = run.summary.ended_at
                 if ended is None or ended > then:
-                    return
-                self._drop(self._order.popleft())
+                    break
+                self._drop(run)
+                old += 1
+            del self._order[:old]
 
     def find(self, execution_id: str) -> Run:
         """The run of that id; raises ExecutionNotFound."""
@@ -77,11 +84,13 @@ class Chronicle:
             raise ExecutionNotFound(f"Automation execution {execution_id} does not exist.")
         return run
 
-    def newest_first(self) -> Iterator[Run]:
-        """Every run there is at this moment."""
+    def newest_first(self, *, older_than: str = "") -> Iterator[Run]:
+        """Every run there is at this moment, or those that began before the run of that id."""
         with self._lock:
-            runs = list(self._order)
-        return reversed(runs)
+            limit = self._numbers.get(older_than, 0) if older_than else self._count + 1
+            place = bisect_left(self._order, limit, key=lambda entry: entry[0])
+            runs = self._order[:place]
+        return (run for _, run in reversed(runs))
 
     def children(self, execution_id: str) -> list[Run]:
         """The children of an execution, the newest first."""
@@ -90,6 +99,7 @@ class Chronicle:
 
     def _drop(self, run: Run) -> None:
         self._runs.pop(run.id, None)
+        self._numbers.pop(run.id, None)
         self._children.pop(run.id, None)
         siblings = self._children.get(run.setup.parent_id, [])
         if run in siblings:

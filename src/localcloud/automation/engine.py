@@ -107,9 +107,9 @@ class Engine:
         """All runs of its steps, in the document's order; raises errors.ExecutionNotFound."""
         return self._chronicle.find(execution_id).steps()
 
-    def list(self) -> Iterator[AutomationExecution]:
-        """Every execution, the newest first; each is looked at when it is asked for."""
-        return (run.summary for run in self._chronicle.newest_first())
+    def list(self, *, older_than: str = "") -> Iterator[AutomationExecution]:
+        """Every execution (that began before the one of that id), the newest first; each looked at when asked for."""
+        return (run.summary for run in self._chronicle.newest_first(older_than=older_than))
 
     def children(self, execution_id: str) -> Iterator[AutomationExecution]:
         """The children of an execution, the newest first."""

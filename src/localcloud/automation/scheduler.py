@@ -18,7 +18,7 @@ from localcloud.clock import Clock, monotonic
 
 _LONG = timedelta(hours=1)  # without any timer
 _TIDY_FROM = 256  # cancelled timers in the heap before it is worth to sort them out
-_JOIN = 5.0  # seconds for workers to end at close
+_JOIN = 1.0  # seconds for workers to end at close; one that hangs in a call ends with the process
 _log = logging.getLogger(__name__)
 
 Work = Callable[[], None]
@@ -112,6 +112,11 @@ class Scheduler:
                     worker = threading.Thread(target=self._work, name="automation-worker", daemon=True)
                     pool.threads.add(worker)
                     worker.start()
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing begins any more."""
+        return self._closed
 
     def next_due(self) -> datetime | None:
         """When the next timer fires; None without any."""

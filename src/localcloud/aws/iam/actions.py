@@ -9,11 +9,12 @@ so that a policy that names a narrower resource does not allow it, as in AWS.
 from collections.abc import Mapping
 
 from localcloud.aws.call import Call
-from localcloud.aws.iam.rights import commands, documents, dynamodb, nodes, services, ssm
+from localcloud.aws.iam.rights import automation, commands, documents, dynamodb, nodes, services, ssm
 from localcloud.aws.iam.rights.model import Directory, Entry, Right
 
 TABLE: Mapping[tuple[str, str], Entry] = {
     **ssm.ENTRIES,
+    **automation.ENTRIES,
     **documents.ENTRIES,
     **commands.ENTRIES,
     **dynamodb.ENTRIES,

@@ -47,6 +47,25 @@ class WorldDirectory:
         found = [one for one in self._world.part(Documents).all(self._region) if one.name == name]
         return dict(found[0].tags) if found else {}
 
+    def automation_role(self, name: str, version: str, given: Mapping[str, Any]) -> str | None:
+        """The role with which a runbook would run; None if it has none, or if there is no such runbook."""
+        from localcloud.automation.errors import AutomationError  # noqa: PLC0415 - as below
+        from localcloud.aws.ssm.automation.automations import Automations  # noqa: PLC0415 - asks IAM about its roles
+
+        try:
+            return self._world.part(Automations).role(self._region, name=name, version=version, given=given) or None
+        except AutomationError:
+            return None  # the call itself says what is wrong
+
+    def automation_tags(self, execution: str) -> Mapping[str, str]:
+        from localcloud.automation.errors import ExecutionNotFound  # noqa: PLC0415 - as below
+        from localcloud.aws.ssm.automation.automations import Automations  # noqa: PLC0415 - asks IAM about its roles
+
+        try:
+            return dict(self._world.part(Automations).tags(self._region, execution))
+        except ExecutionNotFound:
+            return {}
+
     def key_arn(self, key_id: str) -> str | None:
         with self._world.moto_lock:
             key = self._key(key_id)
