@@ -1,10 +1,15 @@
 """The only reader of the environment: each kind of process reads its settings once, into one frozen value."""
 
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 
 from moorings.errors import Misconfigured
+
+_ANCHORS = "moorings_anchors"  # the package in the patching layer that holds trust anchors as files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,11 +29,38 @@ class EnrolmentSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Federation:
+    """The Entra application that trusts the functions' own AWS identity."""
+
+    tenant: str
+    client: str
+    audience: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatchingSettings:
+    """What the patching functions are told by their stack."""
+
+    region: str
+    table: str
+    stack: str  # short and unique for this stack; marks its disks and snapshots in Azure
+    scopes: tuple[str, ...]  # ARM ids; a VM outside of them is left alone
+    credential_prefix: str  # Parameter Store path, no slash at the end
+    federation: Federation | None
+    azure_environment: str  # AzurePublicCloud and the like
+    arm_url: str  # empty: that of the environment
+    authority_url: str  # empty: that of the environment
+    event_bus: str
+    anchors: Path | None  # directory with roots.pem, issuers.pem, tls.pem, each if given; None: none were deployed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeploySettings:
     """What a deployment is told by its surroundings."""
 
     region: str  # empty: that of the AWS profile in use
     function_platform: str  # e.g. "python3.13/x86_64"; empty: what the templates run on
+    anchors: Path | None  # directory with the trust anchors that patching's layer brings along; None: none yet
 
 
 def enrolment_settings(environment: Mapping[str, str] | None = None) -> EnrolmentSettings:
@@ -47,15 +79,60 @@ def enrolment_settings(environment: Mapping[str, str] | None = None) -> Enrolmen
     }
     # A stack cannot tell a function its own name; Lambda does, so the keeper needs no variable for it.
     env = {**env, "MOORINGS_KEEPER": env.get("MOORINGS_KEEPER") or env.get("AWS_LAMBDA_FUNCTION_NAME", "")}
-    missing = [variable for variable in names.values() if not env.get(variable)]
-    if missing:
-        raise Misconfigured(
-            f"the function's environment lacks {', '.join(missing)}",
-            remedy="deploy the enrolment stack again; do not change the function's environment by hand",
-        )
+    _require(env, names.values(), room="enrolment")
     # None named, or no such variable at all (the keeper judges nobody): none is accepted.
     proofs = frozenset(env.get("MOORINGS_PROOFS", "").split())
     return EnrolmentSettings(**{field: env[variable] for field, variable in names.items()}, proofs=proofs)
+
+
+def patching_settings(environment: Mapping[str, str] | None = None) -> PatchingSettings:
+    """The settings of a patching function; Misconfigured names every variable that is missing."""
+    env = os.environ if environment is None else environment
+    names = {
+        "region": "AWS_REGION",
+        "table": "MOORINGS_TABLE",
+        "stack": "MOORINGS_STACK",
+        "credential_prefix": "MOORINGS_CREDENTIAL_PREFIX",
+        "azure_environment": "MOORINGS_AZURE_ENVIRONMENT",
+        "event_bus": "MOORINGS_EVENT_BUS",
+    }
+    _require(env, (*names.values(), "MOORINGS_SCOPES"), room="patching")
+    return PatchingSettings(
+        **{field: env[variable] for field, variable in names.items()},
+        scopes=tuple(env["MOORINGS_SCOPES"].split()),
+        federation=_federation(env.get("MOORINGS_FEDERATION", "")),
+        arm_url=env.get("MOORINGS_ARM_URL", ""),
+        authority_url=env.get("MOORINGS_AUTHORITY_URL", ""),
+        anchors=_deployed_anchors(),
+    )
+
+
+def _require(env: Mapping[str, str], variables: Iterable[str], *, room: str) -> None:
+    missing = [variable for variable in variables if not env.get(variable)]
+    if missing:
+        raise Misconfigured(
+            f"the function's environment lacks {', '.join(missing)}",
+            remedy=f"deploy the {room} stack again; do not change the function's environment by hand",
+        )
+
+
+def _federation(text: str) -> Federation | None:
+    if not text:
+        return None
+    try:
+        found = json.loads(text)
+        return Federation(tenant=found["tenant"], client=found["client"], audience=found["audience"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise Misconfigured(
+            "MOORINGS_FEDERATION is no object with tenant, client and audience",
+            remedy="deploy the patching stack again; do not change the function's environment by hand",
+        ) from error
+
+
+def _deployed_anchors() -> Path | None:
+    """The layer's package of anchors, found without running it."""
+    found = find_spec(_ANCHORS)
+    return Path(found.origin).parent if found and found.origin else None
 
 
 def in_function(environment: Mapping[str, str] | None = None) -> bool:
@@ -67,4 +144,9 @@ def deploy_settings(environment: Mapping[str, str] | None = None) -> DeploySetti
     """The settings of the command line: the Region, never a silent default, and what zips are built for."""
     env = os.environ if environment is None else environment
     region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or ""
-    return DeploySettings(region=region, function_platform=env.get("MOORINGS_FUNCTION_PLATFORM", ""))
+    anchors = env.get("MOORINGS_ANCHORS", "")
+    return DeploySettings(
+        region=region,
+        function_platform=env.get("MOORINGS_FUNCTION_PLATFORM", ""),
+        anchors=Path(anchors) if anchors else None,
+    )

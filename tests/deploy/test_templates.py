@@ -1,4 +1,4 @@
-"""Facts about the two templates: what they accept, what they make, what they never hold."""
+"""Facts about the templates, enrolment's above all: what they accept, what they make, what they never hold."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from moorings.deploy.stacks import LARGEST_TEMPLATE
 from moorings.enrolment.service import ASK_OPERATOR, NOT_PERMITTED
 from moorings.settings import enrolment_settings
 
-BOTH = (templates.STACK, templates.ENDPOINT)
+ALL = (templates.STACK, templates.ENDPOINT, templates.PATCHING)
 SOURCES = Path(moorings.__file__).parent
 
 # Statements that name no resource, each with the reason why none can be named.
@@ -27,7 +27,7 @@ UNLIMITED = {
 }
 
 
-@pytest.mark.parametrize("name", BOTH)
+@pytest.mark.parametrize("name", ALL)
 def test_cfn_lint_has_nothing_to_say(name: str) -> None:
     done = subprocess.run(
         [str(Path(sys.executable).with_name("cfn-lint")), "--include-checks", "I", "--", str(SOURCES / name)],
@@ -37,12 +37,12 @@ def test_cfn_lint_has_nothing_to_say(name: str) -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-@pytest.mark.parametrize("name", BOTH)
+@pytest.mark.parametrize("name", ALL)
 def test_a_template_fits_into_a_request(name: str) -> None:
     assert len(templates.read(name).encode()) <= LARGEST_TEMPLATE
 
 
-@pytest.mark.parametrize("name", BOTH)
+@pytest.mark.parametrize("name", ALL)
 def test_every_parameter_is_described_checked_labelled_and_in_one_group(name: str) -> None:
     parameters = template(name)["Parameters"]
     interface = template(name)["Metadata"]["AWS::CloudFormation::Interface"]
@@ -56,7 +56,7 @@ def test_every_parameter_is_described_checked_labelled_and_in_one_group(name: st
         assert checked or "::" in parameter["Type"], key
 
 
-@pytest.mark.parametrize("name", BOTH)
+@pytest.mark.parametrize("name", ALL)
 def test_defaults_pass_their_own_patterns(name: str) -> None:
     for key, parameter in template(name)["Parameters"].items():
         if "AllowedPattern" in parameter and "Default" in parameter:
@@ -82,7 +82,7 @@ def test_the_public_samples_parameters_and_outputs_keep_their_names() -> None:
     assert "ApiGatewayInvokeURL" in stack["Outputs"]
 
 
-@pytest.mark.parametrize("name", BOTH)
+@pytest.mark.parametrize("name", ALL)
 def test_nothing_has_a_fixed_name(name: str) -> None:
     """Two stacks must be able to stand in one account and Region."""
     naming = re.compile(r"(?:^|\.)(?:RoleName|TableName|FunctionName|LogGroupName|AlarmName|DashboardName|Name)$")
@@ -92,7 +92,7 @@ def test_nothing_has_a_fixed_name(name: str) -> None:
                 assert isinstance(value, dict), f"{logical_id}.{key} is {value!r}"
 
 
-@pytest.mark.parametrize("name", BOTH)
+@pytest.mark.parametrize("name", ALL)
 def test_no_partition_and_no_region_is_written_out(name: str) -> None:
     texts = [leaf for leaf in leaves(template(name)["Resources"]) if isinstance(leaf, str)]
 

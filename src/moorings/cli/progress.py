@@ -5,8 +5,8 @@ from collections import Counter
 from rich.table import Table
 
 from moorings.cli.output import Talk, table
-from moorings.deploy.enrolment import Step
 from moorings.deploy.stacks import ChangeSet, StackEvent
+from moorings.deploy.steps import Notice, Step
 
 _SETTLED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE")
 _STACK = "AWS::CloudFormation::Stack"
@@ -21,10 +21,12 @@ class DeployProgress:
         self._done: Counter[str] = Counter()
         self._expected: dict[str, int] = {}
 
-    def __call__(self, progress: Step | StackEvent) -> None:
+    def __call__(self, progress: Step | Notice | StackEvent) -> None:
         """What `deploy` and `remove` call."""
         if isinstance(progress, Step):
             self._talk.now(progress.text)
+        elif isinstance(progress, Notice):
+            self._talk.say(progress.text)
         elif progress.type != _STACK:
             self._resource(progress)
 

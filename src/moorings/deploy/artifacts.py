@@ -5,17 +5,25 @@ stack's name, so that removing one stack takes nothing from another.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
 from moorings.clouds.aws import Aws, calling
 from moorings.clouds.aws_errors import code_of
-from moorings.deploy.package import Package
 from moorings.errors import Conflict, Misconfigured
 
 _ABSENT = frozenset({"404", "NoSuchBucket", "NoSuchKey", "NotFound"})
 _DELETE_AT_ONCE = 1_000  # objects in one DeleteObjects call. Source: S3
+
+
+class Artifact(Protocol):
+    """What can be stored; its file name says what is in it."""
+
+    @property
+    def file_name(self) -> str: ...
+    @property
+    def content(self) -> bytes: ...
 
 
 class Artifacts:
@@ -42,8 +50,8 @@ class Artifacts:
         self._create()
         return True
 
-    def store(self, package: Package, *, stack: str) -> str:
-        """Upload a zip unless it is there already; its key."""
+    def store(self, package: Artifact, *, stack: str) -> str:
+        """Upload a zip, or whatever else a stack takes from the bucket, unless it is there already; its key."""
         key = key_of(package, stack=stack)
         if not self._holds(key):
             with calling("s3:PutObject"):
@@ -130,7 +138,7 @@ class Artifacts:
                     yield {"Key": entry["Key"], "VersionId": entry["VersionId"]}
 
 
-def key_of(package: Package, *, stack: str) -> str:
+def key_of(package: Artifact, *, stack: str) -> str:
     """Where a zip of a stack lies in the bucket."""
     return f"{_prefix(stack)}{package.file_name}"
 

@@ -4,14 +4,14 @@ Every step may be repeated: whoever is interrupted runs the same command once mo
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from typing import Any
 
 from moorings.clock import Clock
 from moorings.clouds.aws import Aws, calling
-from moorings.deploy import templates
+from moorings.deploy import steps, templates
 from moorings.deploy.artifacts import Artifacts, key_of
 from moorings.deploy.documents import (
     UNKNOWN_ENDPOINT,
@@ -23,14 +23,14 @@ from moorings.deploy.documents import (
 )
 from moorings.deploy.leftovers import sweep
 from moorings.deploy.package import DEFAULT_PLATFORM, FunctionPlatform, build
-from moorings.deploy.stacks import ChangeSet, Stack, StackEvent, Stacks, StackSpec
+from moorings.deploy.stacks import ChangeSet, Stack, Stacks, StackSpec
+from moorings.deploy.steps import TAGS, Approve, Notice, Progress, Step, approved, make, quiet
 from moorings.enrolment import configuration
 from moorings.errors import Misconfigured, Refused
 
 DEFAULT_STACK = "moorings-enrolment"
 # Parameters of the stack that the plan has fields for, or that follow from the zip.
 _OURS = frozenset({"VpcEndpointForApiGateway", "AllowNetworkProof", "ArtifactBucket", "ArtifactKey", "Architecture"})
-TAGS: Mapping[str, str] = {"application": "moorings"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,26 +90,6 @@ class Removed:
     kept: tuple[str, ...]  # sentences: what stays, and how to remove that
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Something that begins now, in words."""
-
-    text: str
-
-
-Progress = Callable[[Step | StackEvent], None]
-Approve = Callable[[ChangeSet], bool]
-
-
-def quiet(_progress: Step | StackEvent) -> None:
-    """For callers that do not watch."""
-
-
-def approved(_planned: ChangeSet) -> bool:
-    """For callers that need no look at the plan."""
-    return True
-
-
 def endpoint_stack(stack: str) -> str:
     """The name of the stack that holds the endpoint of an enrolment stack."""
     return f"{stack}-endpoint"
@@ -135,6 +115,8 @@ def deploy(
     _check_way_in(plan, expected, stacks, aws, clock)
     on_progress(Step("packaging the functions"))
     package = build("enrolment", platform=platform)
+    if package.notice:
+        on_progress(Notice(package.notice))
     artifacts = Artifacts(aws, bucket=plan.artifact_bucket)
     on_progress(Step(f"uploading {len(package.content) / 1e6:.1f} MB to {artifacts.bucket}"))
     artifacts.ensure_bucket()
@@ -143,7 +125,7 @@ def deploy(
     if endpoint != expected:
         _check_way_in(plan, endpoint, stacks, aws, clock)
     spec = _stack_spec(plan, endpoint, aws, bucket=artifacts.bucket, key=key, platform=platform)
-    stack = _make(spec, stacks, on_progress, approve)
+    stack = make(spec, stacks, on_progress=on_progress, approve=approve)
     version = _configure(plan, stack, aws, clock, on_progress)
     return Deployed(
         stack=plan.stack,
@@ -178,13 +160,7 @@ def preview(
     key = key_of(build("enrolment", platform=platform), stack=plan.stack)
     specs = [_endpoint_spec(plan, plan.endpoint)] if isinstance(plan.endpoint, NewEndpoint) else []
     specs.append(_stack_spec(plan, endpoint, aws, bucket=bucket, key=key, platform=platform))
-    planned = []
-    for spec in specs:
-        on_progress(Step(f"planning stack {spec.name}"))
-        planned.append(stacks.plan(spec, on_event=on_progress, make_way=False))
-        if planned[-1].changes:
-            stacks.drop(planned[-1])
-    return tuple(planned)
+    return steps.preview(specs, stacks, on_progress=on_progress)
 
 
 def remove(
@@ -229,13 +205,7 @@ def remove(
 
 
 def _check(plan: EnrolmentPlan) -> None:
-    known = templates.parameter_names(templates.read(templates.STACK))
-    unknown = sorted(set(plan.parameters) - known | set(plan.parameters) & _OURS)
-    if unknown:
-        raise Misconfigured(
-            f"{', '.join(unknown)} cannot be given: no parameter of the enrolment stack, or one that deploy fills in",
-            remedy=f"give some of {', '.join(sorted(known - _OURS))}",
-        )
+    steps.check_parameters(plan.parameters, templates.STACK, filled_in=_OURS, room="enrolment")
     for cidr in filter(None, plan.parameters.get("AllowedSourceCidrs", "").split(",")):
         try:
             ip_network(cidr)
@@ -271,7 +241,7 @@ def _endpoint(plan: EnrolmentPlan, stacks: Stacks, on_progress: Progress, approv
     if isinstance(plan.endpoint, ExistingEndpoint):
         return plan.endpoint.id
     spec = _endpoint_spec(plan, plan.endpoint)
-    return _make(spec, stacks, on_progress, approve).outputs["VpcEndpoint"]
+    return make(spec, stacks, on_progress=on_progress, approve=approve).outputs["VpcEndpoint"]
 
 
 def _endpoint_spec(plan: EnrolmentPlan, endpoint: NewEndpoint) -> StackSpec:
@@ -299,17 +269,6 @@ def _stack_spec(
     }
     template = templates.with_deployment(templates.read(templates.STACK), parameters)
     return StackSpec(name=plan.stack, template=template, parameters=parameters, tags={**TAGS, **plan.tags})
-
-
-def _make(spec: StackSpec, stacks: Stacks, on_progress: Progress, approve: Approve) -> Stack:
-    on_progress(Step(f"planning stack {spec.name}"))
-    planned = stacks.plan(spec, on_event=on_progress)
-    if planned.changes and not approve(planned):
-        stacks.drop(planned)
-        raise Refused(f"the plan of stack {spec.name} was not approved", remedy="nothing of it was changed")
-    text = f"{len(planned.changes)} changes" if planned.changes else "nothing to change"
-    on_progress(Step(f"stack {spec.name}: {text}"))
-    return stacks.execute(planned, on_event=on_progress)
 
 
 def _parameters(plan: EnrolmentPlan, endpoint: str, aws: Aws) -> dict[str, str]:

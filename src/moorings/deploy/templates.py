@@ -12,12 +12,15 @@ import moorings
 
 STACK = "enrolment/stack.yaml"
 ENDPOINT = "enrolment/endpoint.yaml"
+PATCHING = "patching/stack.yaml"
 
 # What an API Gateway deployment holds a copy of. A stage's settings are not among it.
 _COPIED = frozenset({"RestApi", "Resource", "Method", "GatewayResponse"})
 _DEPLOYMENT = re.compile(r"\bApiDeployment[0-9a-f]{8}\b")
 _KEY = re.compile(r"^  ([A-Za-z0-9]+):", re.MULTILINE)
 _API_TYPE = re.compile(r"^    Type: AWS::ApiGateway::(\w+)\s*$", re.MULTILINE)
+_DEFAULT = re.compile(r"^    Default: (.*?)\s*$", re.MULTILINE)
+_INCLUDE = re.compile(r"\n +Fn::Transform:\n +Name: AWS::Include\n +Parameters: .*$", re.MULTILINE)
 _COMMENT = re.compile(r"^\s*#.*\n", re.MULTILINE)
 
 
@@ -29,6 +32,17 @@ def read(name: str) -> str:
 def parameter_names(text: str) -> frozenset[str]:
     """The names of a template's parameters."""
     return frozenset(_blocks(_section(text, "Parameters")))
+
+
+def defaults(text: str) -> dict[str, str]:
+    """The defaults of a template's parameters, by name, as the text has them; of those that are written on one line."""
+    found = {name: _DEFAULT.search(block) for name, block in _blocks(_section(text, "Parameters")).items()}
+    return {name: match[1].strip("'\"") for name, match in found.items() if match}
+
+
+def without_includes(text: str) -> str:
+    """The template with nothing in the place of what it includes: enough to see what a new stack would hold."""
+    return _INCLUDE.sub(" {}", text)
 
 
 def with_deployment(text: str, parameters: Mapping[str, str] | None = None) -> str:

@@ -1,0 +1,71 @@
+"""What all rooms' deployments share: how they tell what happens, and how one stack is planned, approved and made."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from moorings.deploy import templates
+from moorings.deploy.stacks import ChangeSet, Stack, StackEvent, Stacks, StackSpec
+from moorings.errors import Misconfigured, Refused
+
+TAGS: Mapping[str, str] = {"application": "moorings"}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something that begins now, in words."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something to know about what was done, in a sentence; it stays on the screen."""
+
+    text: str
+
+
+Progress = Callable[[Step | Notice | StackEvent], None]
+Approve = Callable[[ChangeSet], bool]
+
+
+def quiet(_progress: Step | Notice | StackEvent) -> None:
+    """For callers that do not watch."""
+
+
+def approved(_planned: ChangeSet) -> bool:
+    """For callers that need no look at the plan."""
+    return True
+
+
+def make(spec: StackSpec, stacks: Stacks, *, on_progress: Progress, approve: Approve) -> Stack:
+    """Plan one stack, have the plan approved, carry it out. Refused if it is not approved; else as `Stacks` raises."""
+    on_progress(Step(f"planning stack {spec.name}"))
+    planned = stacks.plan(spec, on_event=on_progress)
+    if planned.changes and not approve(planned):
+        stacks.drop(planned)
+        raise Refused(f"the plan of stack {spec.name} was not approved", remedy="nothing of it was changed")
+    text = f"{len(planned.changes)} changes" if planned.changes else "nothing to change"
+    on_progress(Step(f"stack {spec.name}: {text}"))
+    return stacks.execute(planned, on_event=on_progress)
+
+
+def preview(specs: Iterable[StackSpec], stacks: Stacks, *, on_progress: Progress) -> tuple[ChangeSet, ...]:
+    """What would change, planned and dropped again."""
+    planned = []
+    for spec in specs:
+        on_progress(Step(f"planning stack {spec.name}"))
+        planned.append(stacks.plan(spec, on_event=on_progress, make_way=False))
+        if planned[-1].changes:
+            stacks.drop(planned[-1])
+    return tuple(planned)
+
+
+def check_parameters(given: Mapping[str, str], template: str, *, filled_in: frozenset[str], room: str) -> None:
+    """Misconfigured for a parameter that the template does not have, or that deploying fills in itself."""
+    known = templates.parameter_names(templates.read(template))
+    unknown = sorted(set(given) - known | set(given) & filled_in)
+    if unknown:
+        raise Misconfigured(
+            f"{', '.join(unknown)} cannot be given: no parameter of the {room} stack, or one that deploy fills in",
+            remedy=f"give some of {', '.join(sorted(known - filled_in))}",
+        )
