@@ -78,8 +78,10 @@ def _require_wire_limits(name: str, given: Any) -> None:
 def _typed(parameter: Parameter, given: Any) -> Any:
     kind = parameter.type
     listed = list(given) if isinstance(given, list | tuple) else [given]
-    if kind is ValueType.STRING_LIST:
-        found: Any = [values.as_text(each) for each in listed]
+    if None in listed:
+        found: Any = None
+    elif kind is ValueType.STRING_LIST:
+        found = [values.as_text(each) for each in listed]
     elif kind is ValueType.MAP_LIST:
         found = _maps(listed)
     elif len(listed) != 1:
