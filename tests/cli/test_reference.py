@@ -37,6 +37,8 @@ def test_the_commands_are_those_that_the_manual_promises() -> None:
     assert {
         "moorings demo",
         "moorings local up",
+        "moorings local automation run",
+        "moorings local automation validate",
         *(f"moorings enrolment {verb}" for verb in enrolment),
         *(f"moorings nodes {verb}" for verb in nodes),
     } == PATHS
