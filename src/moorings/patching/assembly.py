@@ -13,7 +13,6 @@ from moorings.attestation.azure import verify
 from moorings.clock import Clock, SystemClock
 from moorings.clouds.azure import Place, cloud_named
 from moorings.clouds.federation import web_identity
-from moorings.errors import Misconfigured
 from moorings.patching.aws import EventNews, SsmExecutions, SsmNodes
 from moorings.patching.credentials import AzureClouds
 from moorings.patching.dynamodb import DynamoGuards, DynamoRecords
@@ -75,20 +74,12 @@ class PatchingRoom:
     def answer(self, event: Any, countdown: Countdown) -> dict[str, Any]:
         """Answer the runbook; see `service.Patching.answer`."""
         self._clouds.countdown = countdown
-        return self._fresh(lambda: self.calls.answer(event, countdown))
+        return self.calls.answer(event, countdown)
 
     def keep(self, countdown: Countdown) -> int:
         """Look after every run that is due; see `upkeep.Upkeep.run`."""
         self._clouds.countdown = countdown
         return self.upkeep.run(countdown)
-
-    def _fresh(self, work: Any) -> Any:
-        try:
-            return work()
-        except Misconfigured:
-            # A secret may have been renewed since this environment read it.
-            self._clouds.forget()
-            raise
 
     def _azure(self, settings: PatchingSettings) -> AzureClouds:
         cloud = cloud_named(settings.azure_environment)

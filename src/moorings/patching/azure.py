@@ -11,6 +11,7 @@ from azure.mgmt.compute import ComputeManagementClient
 from azure.mgmt.compute import models as m
 
 from moorings.clouds.azure_errors import AzureDenied, AzureFault, translated
+from moorings.errors import Misconfigured
 from moorings.patching.model import VmRef
 from moorings.patching.observed import Disk, Lock, Operation, OperationState, Snapshot, Vm
 from moorings.patching.ports import AzureRefused
@@ -23,14 +24,16 @@ _FAILED = frozenset({"failed", "canceled"})
 class ArmCompute:
     """The `Compute` port over one subscription's client."""
 
-    def __init__(self, client: ComputeManagementClient) -> None:
+    def __init__(self, client: ComputeManagementClient, *, unauthenticated: Callable[[], None]) -> None:
+        """`unauthenticated` is told when Azure does not take the credentials (any more)."""
         self._client = client
+        self._unauthenticated = unauthenticated
 
     # -- reads -----------------------------------------------------------------------------------------------------
 
     def vm(self, vm: VmRef) -> Vm | None:
         """See `ports.Compute.vm`."""
-        wire = _read(
+        wire = self._read(
             "Microsoft.Compute/virtualMachines/read",
             lambda: self._client.virtual_machines.get(vm.group, vm.name, expand="instanceView"),
         )
@@ -38,17 +41,17 @@ class ArmCompute:
 
     def disk(self, resource_id: str) -> Disk | None:
         """See `ports.Compute.disk`."""
-        wire = _read("Microsoft.Compute/disks/read", lambda: self._client.disks.get(*_place(resource_id)))
+        wire = self._read("Microsoft.Compute/disks/read", lambda: self._client.disks.get(*_place(resource_id)))
         return Disk(wire) if wire is not None else None
 
     def snapshot(self, resource_id: str) -> Snapshot | None:
         """See `ports.Compute.snapshot`."""
-        wire = _read("Microsoft.Compute/snapshots/read", lambda: self._client.snapshots.get(*_place(resource_id)))
+        wire = self._read("Microsoft.Compute/snapshots/read", lambda: self._client.snapshots.get(*_place(resource_id)))
         return Snapshot(wire) if wire is not None else None
 
     def operation(self, monitor: str) -> Operation:
         """See `ports.Compute.operation`. The address is used as Azure gave it, to the byte."""
-        with _refusing("Microsoft.Compute/locations/operations/read"):
+        with self._refusing("Microsoft.Compute/locations/operations/read"):
             answer = self._client.send_request(HttpRequest("GET", monitor))
             if answer.status_code == 404:
                 return Operation(state=OperationState.GONE)
@@ -87,7 +90,7 @@ class ArmCompute:
         found: list[Mapping[str, Any]] = []
         url = path
         while url:
-            with _refusing(action):
+            with self._refusing(action):
                 answer = self._client.send_request(HttpRequest("GET", url))
                 answer.raise_for_status()
             body = answer.json()
@@ -193,34 +196,35 @@ class ArmCompute:
         def note(response: Any) -> None:
             headers.update({name.lower(): value for name, value in response.http_response.headers.items()})
 
-        with _refusing(action):
+        with self._refusing(action):
             begin(*arguments, polling=False, raw_response_hook=note, **options)
         return headers.get("azure-asyncoperation") or headers.get("location") or ""
 
+    def _read(self, action: str, get: Callable[[], Any]) -> Mapping[str, Any] | None:
+        try:
+            with self._refusing(action):
+                found: Mapping[str, Any] = get().as_dict()
+                return found
+        except AzureRefused as refused:
+            if refused.status == 404:
+                return None
+            raise
 
-@contextmanager
-def _refusing(action: str) -> Iterator[None]:
-    """Azure's own refusals as AzureRefused; what may be otherwise the next time passes as CloudFault or Busy."""
-    try:
-        with translated(action):
-            yield
-    except AzureDenied as denied:
-        raise AzureRefused(status=403, code="AuthorizationFailed", message=denied.message) from denied
-    except AzureFault as fault:
-        if 400 <= fault.status < 500 and fault.status not in {408, 429}:
-            raise AzureRefused(status=fault.status, code=fault.code, message=fault.message) from fault
-        raise
-
-
-def _read(action: str, get: Callable[[], Any]) -> Mapping[str, Any] | None:
-    try:
-        with _refusing(action):
-            found: Mapping[str, Any] = get().as_dict()
-            return found
-    except AzureRefused as refused:
-        if refused.status == 404:
-            return None
-        raise
+    @contextmanager
+    def _refusing(self, action: str) -> Iterator[None]:
+        """Azure's own refusals as AzureRefused; what may be otherwise the next time passes as CloudFault or Busy."""
+        try:
+            with translated(action):
+                yield
+        except AzureDenied as denied:
+            raise AzureRefused(status=403, code="AuthorizationFailed", message=denied.message) from denied
+        except Misconfigured:
+            self._unauthenticated()
+            raise
+        except AzureFault as fault:
+            if 400 <= fault.status < 500 and fault.status not in {408, 429}:
+                raise AzureRefused(status=fault.status, code=fault.code, message=fault.message) from fault
+            raise
 
 
 def _place(resource_id: str) -> tuple[str, str]:

@@ -48,13 +48,11 @@ class AzureClouds:
         if azure is None:
             azure = Azure(proof=self._proof(names), place=self._place, remaining=self._remaining)
             self._known[names] = azure
-        return ArmCompute(azure.client(subscription))
+        return ArmCompute(azure.client(subscription), unauthenticated=lambda: self._forget(names))
 
-    def forget(self) -> None:
-        """Close all clients and forget what was read: the next call reads the parameters again."""
-        known, self._known = self._known, {}
-        for azure in known.values():
-            azure.close()
+    def _forget(self, names: CredentialNames) -> None:
+        """The next call reads the parameters again: what they hold may have been renewed."""
+        self._known.pop(names, None)
 
     def _remaining(self) -> timedelta:
         return self.countdown.remaining() if self.countdown is not None else timedelta(minutes=1)
