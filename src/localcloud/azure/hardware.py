@@ -3,7 +3,6 @@
 Disks and snapshots are alike here: a directory that has a unique id. Virtual machines are named by their vmId.
 """
 
-import os
 import shutil
 import subprocess
 import threading
@@ -126,7 +125,7 @@ class PlainDirectories:
 
 def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    if not source.exists() or not os.listdir(source):
+    if not source.exists() or not list(source.iterdir()):
         # Nothing to copy is the case of large fleets: no process for it.
         target.mkdir(exist_ok=True)
         return

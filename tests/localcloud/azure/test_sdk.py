@@ -1,4 +1,4 @@
-"""The unmodified management client against the local Azure: over TLS, every kind of operation, and how it sees errors."""
+"""The unmodified management client against the local Azure: over TLS, every kind of operation, each kind of error."""
 
 from collections.abc import Iterator
 from typing import Any
