@@ -2,23 +2,37 @@
 
 import socket
 import ssl
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from localcloud.aws.agent.channels import ControlChannels
 from localcloud.server import ASGIApp, Listener, Receive, Scope, Send, started_server
+from localcloud.wire import Held, Request, Response
 
 if TYPE_CHECKING:
     from localcloud.world import World
 
 
-def listen(world: "World", sock: socket.socket, tls: ssl.SSLContext | None = None) -> Listener:
-    """Serve all AWS services of a world on a bound socket."""
-    return world.part(started_server).serve(_app(world), sock, tls, websockets=True)
+def listen(
+    world: "World",
+    sock: socket.socket,
+    tls: ssl.SSLContext | None = None,
+    *,
+    noticing: Callable[[Request], None] | None = None,
+) -> Listener:
+    """Serve all AWS services of a world on a bound socket; `noticing` sees each request over HTTP before them."""
+    return world.part(started_server).serve(_app(world, noticing), sock, tls, websockets=True)
 
 
-def _app(world: "World") -> ASGIApp:
+def _app(world: "World", noticing: Callable[[Request], None] | None) -> ASGIApp:
     server, channels = world.part(started_server), world.part(ControlChannels)
-    over_http = server.blocking(world.endpoint.begin)
+
+    def begin(request: Request) -> Response | Held:
+        if noticing is not None:
+            noticing(request)
+        return world.endpoint.begin(request)
+
+    over_http = server.blocking(begin)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":

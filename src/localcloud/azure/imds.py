@@ -59,6 +59,7 @@ class Metadata:
         self._asked: dict[str, deque[datetime]] = {}
         self._faults: dict[str, _Fault] = {}
         self._impostors: dict[str, Vm] = {}
+        self.per_second = PER_SECOND  # of each VM, in real time
 
     def fail(self, machine: "Machine", *, status: int = 410, count: int | None = 1) -> None:
         """Let the service of one machine answer like this: 410 (try later), 429, 500, or 0 (no answer at all).
@@ -156,7 +157,7 @@ class Metadata:
             asked = self._asked.setdefault(machine.name, deque())
             while asked and asked[0] <= now - timedelta(seconds=1):
                 asked.popleft()
-            if len(asked) >= PER_SECOND:
+            if len(asked) >= self.per_second:
                 raise _Refusal(429, "Too many requests")
             asked.append(now)
 

@@ -14,7 +14,8 @@ from localcloud.azure.choices import Choices
 from localcloud.azure.entra import RESOURCES, Entra
 from localcloud.azure.errors import ArmError
 from localcloud.azure.faults import AzureFaults
-from localcloud.azure.hardware import Hardware, PlainDirectories
+from localcloud.azure.hardware import Hardware
+from localcloud.azure.hardware_machines import MachineHardware
 from localcloud.azure.locks import Locks
 from localcloud.azure.model import Caller, Group
 from localcloud.azure.rbac import Rbac
@@ -57,7 +58,7 @@ class Azure:
         self._site = Site(
             state=self.state,
             clock=world.clock,
-            hardware=PlainDirectories(world.state_dir / "azure-disks"),
+            hardware=MachineHardware(world.state_dir / "azure-disks"),
             choices=self.choices,
             faults=self.faults,
             rbac=self.rbac,

@@ -93,6 +93,7 @@ class Machines:
             self._machines[spec.name] = machine
         try:
             machine.directory.mkdir()
+            machine.temporary_disk.mkdir()
             disk.make(machine.disk, spec, authority=self._world.authority.pem, agent_version=AGENT_VERSION)
             (machine.directory / "instance-id").write_text(uuid.uuid4().hex)
         except BaseException:
@@ -197,6 +198,8 @@ class Machines:
             instance_id=(machine.directory / "instance-id").read_text(),
             boot_id=str(uuid.uuid4()),
             directory=str(machine.directory),
+            disk=str(machine.disk),
+            temporary=str(machine.temporary_disk) if spec.cloud == "azure" else "",
             addresses=(spec.ip, *self._services.addresses),
             listeners=self._services.listeners(spec),
             user_namespace=self.user_namespaces,

@@ -54,6 +54,7 @@ class Machine:
     ) -> None:
         self.spec = spec
         self.directory = directory
+        self._disk = directory / "disk"
         self.failure = ""
         self._start = start
         self._serve = serve
@@ -82,7 +83,25 @@ class Machine:
     @property
     def disk(self) -> Path:
         """Its files, as a directory for each top-level directory (see the module `disk`)."""
-        return self.directory / "disk"
+        return self._disk
+
+    @property
+    def temporary_disk(self) -> Path:
+        """What is /mnt inside, on clouds that give a temporary disk; data disks appear in it while they are moved in.
+
+        It is no part of the disk: no snapshot holds it.
+        """
+        return self.directory / "temporary"
+
+    def insert_disk(self, disk: Path) -> None:
+        """From the next boot on, its files are those at `disk`; CannotRun if it is not off.
+
+        A disk of another place is on the same file system as the machine's directory.
+        """
+        with self._changed:
+            if self._state not in {State.OFF, State.FAILED}:
+                raise CannotRun(f"machine {self.name} is {self._state.value}; its disk is exchanged while it is off")
+            self._disk = disk
 
     @property
     def console(self) -> str:

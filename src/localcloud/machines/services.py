@@ -1,9 +1,10 @@
-"""What a machine can reach: AWS's endpoints for the agent, private APIs, and the package source.
+"""What a machine can reach: AWS's endpoints for the agent, private APIs, the package source, its cloud's metadata.
 
 Inside every machine the same addresses (RFC 2544's, which no real network routes) stand for them; the sockets that
 listen on these addresses are the machine's own, so whoever answers knows which machine called.
 """
 
+import functools
 import socket
 import threading
 from collections.abc import Callable
@@ -29,7 +30,10 @@ AWS_ADDRESS = "198.18.0.10"
 PACKAGES_ADDRESS = "198.18.0.11"
 ENDPOINT_ADDRESS = "198.18.0.12"
 PUBLIC_ADDRESS = "198.18.0.13"
+# Every cloud's; on a machine of a cloud whose service is not here, and of none, nobody listens.
+METADATA_ADDRESS = "169.254.169.254"
 HTTPS = 443
+HTTP = 80
 AGENT_SERVICES = ("ssm", "ec2messages", "ssmmessages")
 
 
@@ -60,14 +64,15 @@ class ServiceListeners:
         self._lock = threading.Lock()
         self._source: PackageSource | None = None
 
-    addresses = (AWS_ADDRESS, PACKAGES_ADDRESS, ENDPOINT_ADDRESS, PUBLIC_ADDRESS)
+    addresses = (AWS_ADDRESS, PACKAGES_ADDRESS, ENDPOINT_ADDRESS, PUBLIC_ADDRESS, METADATA_ADDRESS)
 
     def listeners(self, spec: MachineSpec) -> tuple[tuple[str, str, int], ...]:
         """What a machine opens: (purpose, address, port)."""
         found = [("aws", AWS_ADDRESS), ("packages", PACKAGES_ADDRESS), ("public", PUBLIC_ADDRESS)]
         if spec.vpce_id:
             found.append(("endpoint", ENDPOINT_ADDRESS))
-        return tuple((purpose, address, HTTPS) for purpose, address in found)
+        metadata = (("metadata", METADATA_ADDRESS, HTTP),) if spec.cloud == "azure" else ()
+        return (*((purpose, address, HTTPS) for purpose, address in found), *metadata)
 
     @property
     def source(self) -> PackageSource:
@@ -85,7 +90,12 @@ class ServiceListeners:
         world, server = self._world, self._world.part(started_server)
         apis, tls = world.part(PrivateApis), world.authority.context_for
         opened: list[Listener] = [
-            front.listen(world, sockets["aws"], tls(name for _, name in _agent_names(world))),
+            front.listen(
+                world,
+                sockets["aws"],
+                tls(name for _, name in _agent_names(world)),
+                noticing=_source_noticed(world, machine),
+            ),
             server.serve_calls(self._from_source, sockets["packages"], tls(name for _, name in _source_names(world))),
             server.serve_calls(apis.answer_public, sockets["public"], tls(_api_wildcards(world))),
         ]
@@ -94,6 +104,11 @@ class ServiceListeners:
             for listener in opened:
                 listener.close()
 
+        if "metadata" in sockets:
+            from localcloud.azure.imds import Metadata  # noqa: PLC0415 - most machines are in no such cloud
+
+            answer = functools.partial(world.part(Metadata).answer, machine)
+            opened.append(server.serve_calls(answer, sockets["metadata"]))
         if machine.spec.vpce_id:
             try:
                 opened.append(apis.adopt(sockets["endpoint"], machine.spec.vpce_id, machine.spec.ip))
@@ -104,6 +119,15 @@ class ServiceListeners:
 
     def _from_source(self, request: Request) -> Response:
         return self.source.mirror.answer(request)
+
+
+def _source_noticed(world: "World", machine: "Machine") -> Callable[[Request], None] | None:
+    """What lets Systems Manager know which VM a node is, where the machine's cloud tells its agent."""
+    if machine.spec.cloud != "azure":
+        return None
+    from localcloud.azure import node_source  # noqa: PLC0415 - most machines are in no such cloud
+
+    return functools.partial(node_source.note, world, machine)
 
 
 def host_names(world: "World", vpce_id: str) -> list[tuple[str, str]]:

@@ -12,7 +12,9 @@ class Boot:
     name: str
     instance_id: str  # changes with the machine, never with a boot: user data runs once for each
     boot_id: str  # changes with every boot
-    directory: str  # of the machine; holds disk/, work/, root/, hosts
+    directory: str  # of the machine; holds work/, root/, hosts
+    disk: str  # what it boots from
+    temporary: str  # a directory that is /mnt, below which data disks appear; empty: /mnt is the disk's own
     addresses: tuple[str, ...]  # on the loopback interface, the machine's own first
     listeners: tuple[tuple[str, str, int], ...]  # (what it is for, address, port)
     user_namespace: bool

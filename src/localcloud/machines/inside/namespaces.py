@@ -38,7 +38,9 @@ def build_root(boot: Boot) -> None:
     for name in boot.overlays:
         _overlay(boot, name, root / name)
     for name in boot.own:
-        _bind(Path(boot.directory, "disk", name), root / name)
+        _bind(Path(boot.disk, name), root / name)
+    if boot.temporary:
+        _bind(Path(boot.temporary), root / "mnt")
     _bind(Path(boot.directory, "hosts"), root / "etc" / "hosts")
     _devices(root / "dev")
     _proc_and_sys(root, boot)
@@ -82,7 +84,7 @@ def _overlay(boot: Boot, name: str, target: Path) -> None:
     work.mkdir(parents=True, exist_ok=True)
     seed = Path(boot.seed, name)
     lower = f"{seed}:/{name}" if boot.seed and seed.is_dir() else f"/{name}"
-    options = f"lowerdir={lower},upperdir={boot.directory}/disk/{name},workdir={work}"
+    options = f"lowerdir={lower},upperdir={boot.disk}/{name},workdir={work}"
     _mount_overlay(target, options, user_namespace=boot.user_namespace)
 
 
