@@ -21,11 +21,8 @@ def outputs_of_success(step: Step, answer: Finished) -> dict[str, Any]:
     """
     outputs = dict(answer.outputs)
     for declared in step.outputs:
-        found = selectors.select(answer.root, declared.selector)
-        if found is selectors.MISSING:
-            continue
         try:
-            outputs[declared.name] = values.convert(found, declared.type)
+            found = selectors.read(answer.root, declared)
         except CannotConvert as error:
             raise ActionFailed(
                 f"Output {declared.name} of step {step.name}: {error}",
@@ -34,6 +31,8 @@ def outputs_of_success(step: Step, answer: Finished) -> dict[str, Any]:
                 root=answer.root,
                 outputs=answer.outputs,
             ) from error
+        if found is not selectors.MISSING:
+            outputs[declared.name] = found
     return outputs
 
 
@@ -41,12 +40,12 @@ def outputs_of_failure(step: Step, failure: ActionFailed) -> dict[str, Any]:
     """What stays readable of a failed step: what it said, and of the declared outputs those that can be had."""
     outputs = dict(failure.outputs)
     for declared in step.outputs:
-        found = selectors.MISSING if failure.root is None else selectors.select(failure.root, declared.selector)
+        try:
+            found = selectors.MISSING if failure.root is None else selectors.read(failure.root, declared)
+        except CannotConvert:
+            continue  # the step has failed already; a second reason would hide the first
         if found is not selectors.MISSING:
-            try:
-                outputs[declared.name] = values.convert(found, declared.type)
-            except CannotConvert:
-                continue  # the step has failed already; a second reason would hide the first
+            outputs[declared.name] = found
     return outputs
 
 
