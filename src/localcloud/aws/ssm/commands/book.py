@@ -196,6 +196,10 @@ class Commands:
                     self._put(record, replace(invocation, detail=detail))
                     self._settle(record)
 
+    def run_due(self) -> None:
+        """Do at once what is due by the clock; a thread of its own does so too, a moment later."""
+        self._timers.run_due()
+
     def close(self) -> None:
         """End the timers and wake who waits for messages."""
         self.outbox.close()
