@@ -20,6 +20,7 @@ from localcloud.machines import disk, host, unprivileged
 from localcloud.machines.agent.places import AGENT_VERSION
 from localcloud.machines.inside.configuration import Boot
 from localcloud.machines.machine import Machine
+from localcloud.machines.replayed import ReplayedMachine
 from localcloud.machines.services import ServiceListeners, host_names
 from localcloud.machines.spec import FIRMWARE, MachineSpec
 from localcloud.machines.warm import Zygote
@@ -83,18 +84,15 @@ class Machines:
             if spec.name in self._machines:
                 raise ValueError(f"there is a machine {spec.name!r} already")
             spec = self._with_address(spec)
-            machine = Machine(
-                spec,
-                directory=home / spec.name,
-                start=self._starter(zygote),
-                serve=self._services.serve,
-                turns=self._turns,
-            )
+            machine = self._make(spec, home / spec.name, zygote)
             self._machines[spec.name] = machine
         try:
             machine.directory.mkdir()
             machine.temporary_disk.mkdir()
-            disk.make(machine.disk, spec, authority=self._world.authority.pem, agent_version=AGENT_VERSION)
+            if isinstance(machine, ReplayedMachine):
+                machine.make_disk()
+            else:
+                disk.make(machine.disk, spec, authority=self._world.authority.pem, agent_version=AGENT_VERSION)
             (machine.directory / "instance-id").write_text(uuid.uuid4().hex)
         except BaseException:
             self.destroy(machine)
@@ -139,6 +137,17 @@ class Machines:
             zygote.close()
         if home is not None:
             disk.remove(home)
+
+    def _make(self, spec: MachineSpec, directory: Path, zygote: Zygote) -> Machine:
+        if spec.image.replayed:
+            return ReplayedMachine(spec, directory=directory, world=self._world)
+        return Machine(
+            spec,
+            directory=directory,
+            start=self._starter(zygote),
+            serve=self._services.serve,
+            turns=self._turns,
+        )
 
     # -- the first machine
 

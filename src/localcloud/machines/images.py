@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Family = Literal["debian", "rpm", "suse"]
+Family = Literal["debian", "rpm", "suse", "windows"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +22,11 @@ class Image:
     def real_packages(self) -> bool:
         """Whether packages are installed by the real dpkg, not by a simulated tool."""
         return self.family == "debian"
+
+    @property
+    def replayed(self) -> bool:
+        """Whether machines of it are replayed in the cloud's process, because their programs cannot run here."""
+        return self.family == "windows"
 
     def os_release(self) -> str:
         """The text of /etc/os-release."""
@@ -58,5 +63,8 @@ IMAGES = {
         _image("rhel-9", "rpm", "Red Hat Enterprise Linux", like="fedora", tools=_DNF),
         _image("rocky-9", "rpm", "Rocky Linux", like="rhel centos fedora", tools=_DNF),
         _image("sles-15", "suse", "SLES", like="suse", tools=_ZYPPER),
+        _image("windows-2019", "windows", "Microsoft Windows Server 2019 Datacenter", tools=()),
+        _image("windows-2022", "windows", "Microsoft Windows Server 2022 Datacenter", tools=()),
+        _image("windows-2025", "windows", "Microsoft Windows Server 2025 Datacenter", tools=()),
     )
 }

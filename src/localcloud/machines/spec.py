@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from localcloud.machines.images import IMAGES, Image
+from localcloud.machines.recorded import Recorded
 from localcloud.machines.updates import Update
 
 Cloud = Literal["azure", "gcp", "on-prem"]
@@ -38,6 +39,7 @@ class MachineSpec:
     `vpce_id` is the VPC endpoint through which it reaches private APIs; without one it comes from the internet.
     `user_data` is a script with its `#!` line, run as root once, at the first boot. `snap_agent`: the agent is there
     already, as a snap. `image_disk`: another machine's disk to start from, as a golden image. `updates`: what it lacks.
+    `replay`: what a Windows machine, whose programs cannot run here, answers to scripts.
     """
 
     name: str
@@ -51,6 +53,7 @@ class MachineSpec:
     snap_agent: bool = False
     image_disk: Path | None = None
     updates: tuple[Update, ...] = ()
+    replay: tuple[Recorded, ...] = ()
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -61,6 +64,10 @@ class MachineSpec:
             raise ValueError(f"there is no cloud {self.cloud!r}; there are: {', '.join(FIRMWARE)}")
         if self.arch not in MACHINES:
             raise ValueError(f"there is no architecture {self.arch!r}; there are: {', '.join(MACHINES)}")
+        if self.replay and not self.image.replayed:
+            raise ValueError(f"{self.os} runs its scripts; only Windows machines replay what was recorded")
+        if self.image.replayed and (self.user_data or self.snap_agent):
+            raise ValueError("a Windows machine is replayed: it has neither user data nor snaps")
         if self.user_data and not self.user_data.startswith("#!"):
             raise ValueError("user data must begin with #! and its interpreter")
 

@@ -214,5 +214,7 @@ def test_a_baseline_and_a_list_say_what_is_installed(make: Make) -> None:
         "MISSING                   a-1 (Critical, Security)",
         "INSTALLED                 b-1 (Low, Security)",
     ]
-    refused = machine.run([*program, "Scan", "--baseline-override", "s3://bucket/key"])
-    assert (refused.returncode, "reaches no storage" in refused.stderr) == (15, True)
+    machine.run(["tee", "/var/lib/localcloud/baseline.json"], input='{"RejectedPatches": ["b-*"]}')
+    assert "INSTALLED_REJECTED        b-1" in machine.run([*program, "Scan"]).stdout
+    refused = machine.run([*program, "Scan", "--baseline-override", "ftp://bucket/key"])
+    assert (refused.returncode, "neither JSON nor a URL" in refused.stderr) == (15, True)

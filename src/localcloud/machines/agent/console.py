@@ -9,9 +9,11 @@ from localcloud.machines.agent.places import CONFIGURATION, Configuration, Place
 class Console:
     """Standard output, standard error and the agent's log file."""
 
-    def __init__(self, places: Places, configuration: Configuration) -> None:
+    def __init__(self, places: Places, configuration: Configuration, *, quiet: bool = False) -> None:
+        """`quiet`: only the log file is written."""
         self._places = places
         self._configuration = configuration
+        self._quiet = quiet
 
     def open(self) -> None:
         """The lines before any work."""
@@ -44,4 +46,5 @@ class Console:
             print(f"cannot write the log: {error}", file=sys.stderr)  # noqa: T201
 
     def _print(self, text: str, end: str = "\n") -> None:
-        print(text, end=end, flush=True)  # noqa: T201 - the agent's own console
+        if not self._quiet:
+            print(text, end=end, flush=True)  # noqa: T201 - the agent's own console

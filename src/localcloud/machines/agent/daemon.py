@@ -46,6 +46,8 @@ class Host:
     reboot: Callable[[], None]
     platform: str = "Linux"
     release: tuple[str, str] | None = None  # name and version; None: as /etc/os-release says
+    name: str = ""  # of the computer; empty: as this process sees it, and so the address
+    address: str = ""
 
 
 class Daemon:
@@ -177,8 +179,8 @@ class Daemon:
             "AgentVersion": AGENT_VERSION,
             "AvailabilityZone": "",
             "AvailabilityZoneId": "",
-            "ComputerName": fingerprint.full_host_name(),
-            "IPAddress": fingerprint.address(),
+            "ComputerName": self._host.name or fingerprint.full_host_name(),
+            "IPAddress": self._host.address or fingerprint.address(),
             "InstanceId": self._node.node_id,
             "PlatformName": name,
             "PlatformType": self._host.platform,

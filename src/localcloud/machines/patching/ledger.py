@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from localcloud.machines.patching.baseline import Baseline
+from localcloud.machines.patching.baseline import Baseline, read
 from localcloud.machines.updates import UPDATES, Update, from_text
 
+BASELINE = "var/lib/localcloud/baseline.json"
 LEDGER = "var/lib/localcloud/patches.json"
 
 INSTALLED = "INSTALLED"
@@ -58,6 +59,12 @@ class Ledger:
         if not baseline.approves(update):
             return ""
         return FAILED if update.id in self.failed else MISSING
+
+
+def own_baseline(root: Path) -> Baseline:
+    """The server's own baseline; without one everything that there is counts as approved."""
+    path = root / BASELINE
+    return read(json.loads(path.read_text())) if path.exists() else Baseline()
 
 
 def known_updates(root: Path) -> tuple[Update, ...]:

@@ -5,9 +5,7 @@ Exit codes as the documented ones of AWS-RunPatchBaseline: 0, 1, 3 (too many reb
 """
 
 import argparse
-import base64
 import fcntl
-import json
 import os
 import subprocess
 import sys
@@ -15,17 +13,17 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote_to_bytes, urlsplit
 
 from localcloud.machines.agent import credentials
 from localcloud.machines.agent.calls import CallFailed, Services
 from localcloud.machines.agent.places import AGENT_NAME, Configuration, Places
-from localcloud.machines.agent.signing import Token
-from localcloud.machines.agent.vault import Registration, Vault
+from localcloud.machines.agent.vault import Vault
 from localcloud.machines.agent.wire import trust
 from localcloud.machines.patching import baseline as baselines
-from localcloud.machines.patching.baseline import Baseline, Unusable
+from localcloud.machines.patching.baseline import Unusable
+from localcloud.machines.patching.ledger import own_baseline
 from localcloud.machines.patching.run import AgentGone, Done, Patching, Wish
+from localcloud.machines.patching.storage import Storage
 
 LOCK = "var/lib/localcloud/patch.lock"
 USAGE = 2
@@ -38,40 +36,35 @@ _UNITS = (AGENT_NAME, f"snap.{AGENT_NAME}.{AGENT_NAME}")
 
 
 class Node:
-    """The calls of this machine's node."""
+    """The calls of this machine's node, if it is one."""
 
-    def __init__(self, places: Places, registration: Registration, token: Token) -> None:
-        configuration = Configuration.read(places)
+    def __init__(self, places: Places) -> None:
+        self._registration = Vault(places).registration()
         bundle = Path(os.environ.get("SSL_CERT_FILE", str(places.root / BUNDLE)))
-        self._id = registration.node_id
-        self._token = token
-        self._services = Services(
-            region=registration.region, configuration=configuration, tls=trust(bundle), pause=time.sleep
+        self._tls = trust(bundle)
+        self._configuration = Configuration.read(places)
+        known = self._registration.complete
+        self._token = credentials.load(places, self._registration.node_id) if known else None
+
+    @property
+    def storage(self) -> Storage:
+        """What this node can read."""
+        return Storage(region=self._registration.region, token=self._token, tls=self._tls)
+
+    def put_inventory(self, items: list[dict[str, Any]]) -> bool:
+        """Send the report; False if this is no registered node, CallFailed if the service does not take it."""
+        token = self._token
+        if token is None:
+            return False
+        services = Services(
+            region=self._registration.region, configuration=self._configuration, tls=self._tls, pause=time.sleep
         )
-
-    @classmethod
-    def of(cls, places: Places) -> "Node | None":
-        """The registered node with its stored token; None if there is none."""
-        registration = Vault(places).registration()
-        token = credentials.load(places, registration.node_id) if registration.complete else None
-        return cls(places, registration, token) if token is not None else None
-
-    def put_inventory(self, items: list[dict[str, Any]]) -> None:
-        """Send the report; CallFailed if the service does not take it."""
-        self._call("PutInventory", {"InstanceId": self._id, "Items": items})
-
-    def baseline(self, snapshot_id: str) -> Baseline:
-        """The node's own baseline, as the service hands it out; CallFailed or Unusable."""
-        asked = {"InstanceId": self._id, "SnapshotId": snapshot_id}
-        answer = self._call("GetDeployablePatchSnapshotForInstance", asked)
-        return baselines.read(_json_at(str(answer.get("SnapshotDownloadUrl", ""))))
-
-    def close(self) -> None:
-        """Drop the connection."""
-        self._services.close()
-
-    def _call(self, operation: str, payload: dict[str, Any]) -> dict[str, Any]:
-        return self._services.call("ssm", operation, payload, lambda: self._token)
+        try:
+            payload = {"InstanceId": self._registration.node_id, "Items": items}
+            services.call("ssm", "PutInventory", payload, lambda: token)
+        finally:
+            services.close()
+        return True
 
 
 class Surroundings:
@@ -110,23 +103,19 @@ def main(arguments: Sequence[str], *, time_scale: float = 1.0) -> int:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return _complain("another patch run holds the lock", LOCKED)
-        node = Node.of(places)
+        node = Node(places)
         try:
-            done = _patch(wanted, places, node, time_scale)
-            return _report(node, done)
+            return _report(node, _patch(wanted, places, node.storage, time_scale))
         except Unusable as error:
             return _complain(str(error), NOT_HAD)
         except AgentGone:
             return KILLED
-        finally:
-            if node is not None:
-                node.close()
 
 
-def _patch(wanted: argparse.Namespace, places: Places, node: Node | None, time_scale: float) -> Done:
+def _patch(wanted: argparse.Namespace, places: Places, storage: Storage, time_scale: float) -> Done:
     only = None
     if wanted.install_override_list and wanted.operation == "Install":  # a scan does not look at it
-        only = _ids(_json_at(wanted.install_override_list))
+        only = _ids(storage.json_at(wanted.install_override_list))
     wish = Wish(
         operation=wanted.operation,
         reboot_option=wanted.reboot_option,
@@ -134,9 +123,10 @@ def _patch(wanted: argparse.Namespace, places: Places, node: Node | None, time_s
         override_list=wanted.install_override_list,
         only=only,
     )
+    override = wanted.baseline_override
     patching = Patching(
         places.root,
-        _baseline(wanted, node),
+        baselines.read(storage.json_at(override)) if override else own_baseline(places.root),
         boot_id=BOOT_ID.read_text().strip(),
         effects=Surroundings(time_scale),
         say=_say,
@@ -144,26 +134,12 @@ def _patch(wanted: argparse.Namespace, places: Places, node: Node | None, time_s
     return patching.run(wish)
 
 
-def _baseline(wanted: argparse.Namespace, node: Node | None) -> Baseline:
-    if wanted.baseline_override:
-        return baselines.read(_json_at(wanted.baseline_override))
-    if node is None:
-        return Baseline()
-    try:
-        return node.baseline(wanted.snapshot_id)
-    except CallFailed as error:
-        _say(f"The node's patch baseline cannot be had ({error.code}); every update counts as approved.")
-        return Baseline()
-
-
-def _report(node: Node | None, done: Done) -> int:
+def _report(node: Node, done: Done) -> int:
     if not done.items:
         return done.code
-    if node is None:
-        _say("This server is not registered: nothing is reported.")
-        return done.code
     try:
-        node.put_inventory(done.items)
+        if not node.put_inventory(done.items):
+            _say("This server is not registered: nothing is reported.")
     except CallFailed as error:
         return _complain(f"the report was not taken: {error}", done.code or 1)
     return done.code
@@ -184,27 +160,6 @@ def _ids(raw: Any) -> frozenset[str]:
     if not isinstance(entries, list):
         raise Unusable("an install override list holds a list of patches")
     return frozenset(str(entry.get("id", "")) if isinstance(entry, dict) else str(entry) for entry in entries)
-
-
-def _json_at(place: str) -> Any:
-    """The JSON that a URL (file:, data:) or the text itself holds; Unusable with the reason."""
-    parts = urlsplit(place)
-    try:
-        if parts.scheme == "file":
-            text = Path(parts.path).read_text()
-        elif parts.scheme == "data":
-            head, _, body = place.partition(",")
-            data = unquote_to_bytes(body)
-            text = (base64.b64decode(data) if head.endswith(";base64") else data).decode()
-        elif place.lstrip()[:1] in {"{", "["}:
-            text = place
-        else:
-            raise Unusable(f"this simulated server reaches no storage: {place!r} is neither file: nor data: nor JSON")
-        return json.loads(text)
-    except (OSError, ValueError) as error:
-        if isinstance(error, Unusable):
-            raise
-        raise Unusable(f"{place!r} cannot be read: {error}") from error
 
 
 def _complain(text: str, code: int) -> int:

@@ -4,6 +4,7 @@ Schemas 2.0 to 2.2 (`mainSteps`) and 1.0, 1.2 (`runtimeConfig`, one step named a
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +44,7 @@ class Document:
     command_id: str
     name: str
     steps: tuple[Step, ...]
+    parameters: Mapping[str, Any]  # every declared one's value
 
 
 def parse(content: str, lookup: Lookup) -> Document:
@@ -64,7 +66,9 @@ def parse(content: str, lookup: Lookup) -> Document:
     steps = _old_steps(document, parameters) if schema in OLD_SCHEMAS else _steps(document, parameters)
     if not steps:
         raise Unreadable("Unsupported schema format: the document has no steps")
-    return Document(command_id=command_id, name=str(message.get("DocumentName", "")), steps=steps)
+    return Document(
+        command_id=command_id, name=str(message.get("DocumentName", "")), steps=steps, parameters=parameters
+    )
 
 
 def _steps(document: dict[str, Any], parameters: dict[str, Any]) -> tuple[Step, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from localcloud.machines.agent.commands.documents import Step
+from localcloud.machines.agent.commands.documents import Document, Step
 
 KILLED = 137
 
@@ -62,8 +62,9 @@ class Ended:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where one step keeps its script and its output, and what its script is told."""
+    """Where one step keeps its script and its output, what its script is told, and which document it belongs to."""
 
+    document: Document
     folder: Path  # of the command: document/orchestration/<command-id>
     environment: dict[str, str]
     time_scale: float

@@ -163,6 +163,7 @@ class Processor:
         self._states.save(record, CURRENT)
         environment = {**self._around.environment, "SSM_COMMAND_ID": record.command_id}
         place = Place(
+            document=job.document,
             folder=self._states.orchestration(record.command_id),
             environment=environment,
             time_scale=self._around.time_scale,
