@@ -4,6 +4,7 @@ Path and version, token, Resource Manager's throttling, rights, locks, compute's
 """
 
 import json
+import re
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -61,6 +62,7 @@ HANDLERS: dict[str, Handler] = {
     "permissions.list": directory.permissions,
 }
 
+_GROUP = re.compile(r"(/resourceGroups/)([^/\"]+)")
 _STALE = frozenset({"disks.get", "snapshots.get", "virtualMachines.get"})
 
 Authenticate = Callable[[Request], Caller]
@@ -180,11 +182,10 @@ class Arm:
             document = _page(request, call, document, self._site.choices.page_size)
         if document is None:
             return Response(status=reply.status, headers=Headers.of(headers))
-        return Response(
-            status=reply.status,
-            headers=Headers.of({"Content-Type": JSON, **headers}),
-            body=json.dumps(document).encode(),
-        )
+        text = json.dumps(document)
+        if self._site.choices.upper_case_groups:
+            text = _GROUP.sub(lambda match: match[1] + match[2].upper(), text)
+        return Response(status=reply.status, headers=Headers.of({"Content-Type": JSON, **headers}), body=text.encode())
 
     def _note(self, request: Request, seen: _Seen, *, lost: bool) -> None:
         self._calls.append(

@@ -58,3 +58,5 @@ class Choices:
     # Published rates; off, nobody is throttled but by faults.
     throttling: bool = True
     page_size: int = 50
+    # Answers spell resource groups in capitals, as the real service does now and then.
+    upper_case_groups: bool = False

@@ -5,6 +5,7 @@ hits (None: all). A rule may be bound to one resource by the end of its id.
 """
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
@@ -19,6 +20,10 @@ MONITORS = "Microsoft.Compute/locations/*perations/read"
 _What = Literal[
     "refuse", "drop", "lose", "latency", "fail", "stick", "gone", "stale", "ignore", "allocation", "detaching", "copy"
 ]
+
+
+# Told "before" or "after" the effect, the action and the resource's id.
+Watcher = Callable[[str, str, str], None]
 
 
 @dataclass(kw_only=True)
@@ -48,11 +53,22 @@ class AzureFaults:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._rules: list[_Rule] = []
+        self._watchers: list[Watcher] = []
 
     def clear(self) -> None:
-        """Disarm everything."""
+        """Disarm everything; nobody watches any more."""
         with self._lock:
             self._rules.clear()
+            self._watchers.clear()
+
+    def watch(self, watcher: Watcher) -> None:
+        """Call `watcher` before and after the effect of every call, in the thread that answers it.
+
+        What it raises goes to the caller of `azure.dispatch`: in process a crash at that very point, over TLS (raise
+        ConnectionLost) a connection that breaks, for example because the watcher has killed the asking process.
+        """
+        with self._lock:
+            self._watchers.append(watcher)
 
     # -- calls
 
@@ -181,6 +197,7 @@ class AzureFaults:
 
     def before(self, action: str, resource: str) -> None:
         """Ahead of the effect: ArmError or ConnectionLost."""
+        self._tell("before", action, resource)
         if self._take("drop", action, resource):
             raise ConnectionLost(f"{action} was dropped on purpose")
         rule = self._take("refuse", action, resource)
@@ -189,6 +206,7 @@ class AzureFaults:
 
     def after(self, action: str, resource: str) -> None:
         """Once the effect is there: ConnectionLost if the answer gets lost."""
+        self._tell("after", action, resource)
         if self._take("lose", action, resource):
             raise ConnectionLost(f"the answer to {action} was lost on purpose")
 
@@ -214,6 +232,12 @@ class AzureFaults:
     def happens(self, what: Literal["gone", "stale", "ignore", "detaching"], action: str, resource: str) -> bool:
         """Whether such a fault hits this call."""
         return self._take(what, action, resource) is not None
+
+    def _tell(self, stage: str, action: str, resource: str) -> None:
+        with self._lock:
+            watchers = list(self._watchers)
+        for watcher in watchers:
+            watcher(stage, action, resource)
 
     def _take(self, what: _What, action: str, resource: str) -> _Rule | None:
         with self._lock:

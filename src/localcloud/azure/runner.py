@@ -73,8 +73,10 @@ class Runner:
                 self._thread.start()
 
     def _keep_running(self) -> None:
-        while not self._closed:
+        while True:
             self._changed.clear()
+            if self._closed:  # looked at after the clearing, so that the end's own signal is never lost
+                return
             with self._state.lock:
                 now = self._clock.now()
                 due = [each for each in self._state.operations.due(now) if each.work is not None]

@@ -216,6 +216,37 @@ def test_in_real_time_power_comes_without_anybody_looking() -> None:
         assert came.wait(10)
 
 
+class _Crash(BaseException):
+    """The end of the asking process."""
+
+
+@pytest.mark.parametrize("stage", ["before", "after"])
+def test_a_watcher_sees_every_call_and_may_end_its_caller(arm: Arm, vm: Vm, stage: str) -> None:
+    seen = []
+
+    def watch(when: str, action: str, resource: str) -> None:
+        seen.append((when, action, resource))
+        if when == stage:
+            raise _Crash
+
+    arm.azure.faults.watch(watch)
+    with pytest.raises(_Crash):
+        snapshot(arm, vm)
+    arm.azure.faults.clear()
+
+    assert (stage, WRITE_SNAPSHOT, arm.id("snapshots", "s")) in seen
+    assert (arm.send("GET", arm.id("snapshots", "s")).status == 200) == (stage == "after")
+
+
+def test_groups_may_come_back_in_capitals(arm: Arm, vm: Vm) -> None:
+    arm.azure.choices.upper_case_groups = True
+
+    shown = arm.get(vm.id)
+
+    assert shown["id"] == vm.id.replace("/servers/", "/SERVERS/")
+    assert "/resourceGroups/SERVERS/" in shown["properties"]["storageProfile"]["osDisk"]["managedDisk"]["id"]
+
+
 # -- the log
 
 
