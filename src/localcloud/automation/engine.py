@@ -139,7 +139,8 @@ class Engine:
             raise TimeoutError(f"the engine still works after {timeout} s")
 
     def close(self) -> None:
-        """Stop working. What runs stays as it is."""
+        """Stop working. What runs stays as it is, but for processes of our own, which end."""
+        self.library.close()
         self.scheduler.close()
 
     # -- for executions and actions --------------------------------------------------------------------------------

@@ -36,6 +36,13 @@ class Library:
             raise ActionFailed(f"The action {step.action} is not supported here.", stage=FailureStage.PRE_VERIFICATION)
         return found
 
+    def close(self) -> None:
+        """End what actions hold outside, such as processes of scripts."""
+        for action in self._given.values():
+            close = getattr(action, "close", None)
+            if callable(close):
+                close()
+
     def inline(self, step: Step) -> bool:
         """Whether the step's action answers at once."""
         own = self._own.get(step.action)

@@ -59,6 +59,7 @@ class Processes:
 
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _running: dict[int, int] = field(default_factory=dict)
+    _closed: bool = False
 
     def run(
         self, key: int, command: Sequence[str], *, home: Path, environment: Mapping[str, str], timeout: float
@@ -80,6 +81,8 @@ class Processes:
             )
         with self._lock:
             self._running[key] = process.pid
+            if self._closed:  # whoever closes kills what runs, and nothing begins afterwards
+                _kill(process.pid)
         try:
             over = _wait(process.pid, timeout)
         finally:
@@ -97,6 +100,13 @@ class Processes:
         with self._lock:
             if key in self._running:
                 _kill(self._running[key])
+
+    def close(self) -> None:
+        """Kill all that runs, or will."""
+        with self._lock:
+            self._closed = True
+            for pid in self._running.values():
+                _kill(pid)
 
 
 def run_python(

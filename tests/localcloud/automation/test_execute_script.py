@@ -96,7 +96,10 @@ def test_a_script_that_runs_too_long_is_stopped() -> None:
         )
 
 
-def test_a_cancelled_step_kills_its_script_and_all_that_it_started(tmp_path: Path) -> None:
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_cancelled_step_or_a_closed_engine_kills_the_script_and_all_that_it_started(
+    tmp_path: Path, closed: bool
+) -> None:
     started = tmp_path / "started"
     os.mkfifo(started)
     script = (
@@ -119,7 +122,10 @@ def test_a_cancelled_step_kills_its_script_and_all_that_it_started(tmp_path: Pat
     thread = threading.Thread(target=run)
     thread.start()
     child = int(started.read_text())
-    action.cancel(call, None)
+    if closed:
+        action.close()
+    else:
+        action.cancel(call, None)
     thread.join(timeout=10)
 
     assert "was killed" in str(ended[0])

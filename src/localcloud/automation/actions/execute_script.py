@@ -73,6 +73,10 @@ class ExecuteScript(SingleTurn):
         """Kill the script."""
         self._processes.kill(id(call))
 
+    def close(self) -> None:
+        """Kill every script: the engine ends, and nothing of it stays behind."""
+        self._processes.close()
+
     def _python(self, call: StepCall, script: Script) -> ScriptEnded:
         return run_python(
             script,
