@@ -64,6 +64,8 @@ def _translated(pattern: str) -> str | None:
         part = _part(token, in_class=in_class)
         if part is None:
             return None
+        if in_class and part == "-" and parts[-1] in ("[", "[^", "-"):
+            part = r"\-"  # Python reserves two in a row for later
         parts.append(part)
     return "".join(parts)
 
