@@ -10,7 +10,7 @@ is general knowledge only. Fixed choices that no switch offers:
 - Monitors are read with the right to `operations/read` (`diskOperations/read`) at any scope inside the subscription.
 - `$expand=instanceView` needs virtualMachines/read alone, GET …/instanceView needs instanceView/read.
 - Newly attached disks need disks/write as a linked right; every NIC and identity of a written document its own.
-- `…/locks` at a scope shows the locks of that scope and below it, not those that it inherits.
+- `…/locks` at a scope shows the locks at, above and below it, with `$filter=atScope()` those at and above it.
 - powerOff of a deallocated virtual machine, and restart of one that is off, are refused (409 OperationNotAllowed).
 - Only snapshots that are copied in the background (v2, Ultra, CopyStart) have a snapshotAccessState; others say 100 %.
 - The eighth incremental snapshot of a disk within 5 minutes: 409 OperationNotAllowed.

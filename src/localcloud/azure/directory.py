@@ -1,7 +1,6 @@
 """What Resource Manager itself answers: subscriptions, resource groups, locks, the caller's permissions."""
 
 from localcloud.azure.errors import subscription_not_found
-from localcloud.azure.ids import key
 from localcloud.azure.site import Call, Reply, Site
 
 
@@ -40,12 +39,10 @@ def group(site: Site, call: Call) -> Reply:
 
 
 def locks(site: Site, call: Call) -> Reply:
-    """The locks at a scope and below it, with `$filter=atScope()` at the scope alone; not those that it inherits."""
+    """The locks at a scope, above and below it; with `$filter=atScope()` those at and above it."""
     _check_scope(site, call)
-    found = site.locks.at(call.route.scope)
-    if call.query.get("$filter", "").replace(" ", "").lower() == "atscope()":
-        found = [lock for lock in found if key(lock.scope) == key(call.route.scope)]
-    return Reply(status=200, document=[lock.view() for lock in found])
+    below = call.query.get("$filter", "").replace(" ", "").lower() != "atscope()"
+    return Reply(status=200, document=[lock.view() for lock in site.locks.at(call.route.scope, below=below)])
 
 
 def permissions(site: Site, call: Call) -> Reply:

@@ -54,10 +54,14 @@ class Locks:
         with self._lock:
             self._locks.pop(key(lock.id), None)
 
-    def at(self, scope: str) -> list[Lock]:
-        """The locks at `scope` and below it."""
+    def at(self, scope: str, *, below: bool = True) -> list[Lock]:
+        """The locks at `scope` and above it, with `below` also those of what it holds."""
         with self._lock:
-            return [lock for lock in self._locks.values() if within(lock.scope, scope)]
+            return [
+                lock
+                for lock in self._locks.values()
+                if within(scope, lock.scope) or (below and within(lock.scope, scope))
+            ]
 
     def check(self, method: str, scope: str) -> None:
         """409 ScopeLocked if a lock at or above `scope` forbids the method. Reading is always allowed."""

@@ -262,7 +262,7 @@ def test_locks_bind_everything_below(arm: Arm, azure: Azure, vm: Vm, where: str,
     assert arm.send("DELETE", vm.id).code != "ScopeLocked"
 
 
-def test_locks_are_listed_at_their_scope_and_below(arm: Arm, azure: Azure, vm: Vm) -> None:
+def test_locks_are_listed_at_above_and_below_a_scope(arm: Arm, azure: Azure, vm: Vm) -> None:
     group = vm.id.rpartition("/providers/")[0]
     azure.locks.add(vm.id, "ReadOnly", name="on-the-vm", notes="why")
     azure.locks.add(group, name="on-the-group")
@@ -273,7 +273,8 @@ def test_locks_are_listed_at_their_scope_and_below(arm: Arm, azure: Azure, vm: V
 
     assert names(group) == ["on-the-vm", "on-the-group"]
     assert names(group, "?$filter=atScope()") == ["on-the-group"]
-    assert names(vm.id) == ["on-the-vm"]
+    assert names(vm.id, "?$filter=atScope()") == ["on-the-vm", "on-the-group"]
+    assert names(vm.os_disk_id) == ["on-the-group"]
 
 
 # -- rates
