@@ -24,8 +24,10 @@ CONTENDED = frozenset(
 RETRY_AFTER = timedelta(seconds=30)  # where the service does not say: its own interval between polls
 
 _AADSTS = re.compile(r"AADSTS(\d+)")
-_ACTION = re.compile(r"(?:perform action|the action\(s\)|action) '?(Microsoft\.[A-Za-z./]+)'?", re.IGNORECASE)
+# Of a linked right the message names two actions: that which is allowed, and the one that is not.
+_ACTION = re.compile(r"not have (?:permission|authorization) to perform (?:the )?action(?:\(s\))? '([^']+)'")
 _TRACE = re.compile(r"\s*(Trace ID|Correlation ID|Timestamp):.*", re.DOTALL)
+_NO_AUTHORITY = "Unable to get authority configuration"  # how msal words a tenant that is not there
 _FRESH = "; a new credential or role assignment may take some minutes to be honoured"
 # By the number behind AADSTS: what an operator can do.
 _REMEDIES: Mapping[int, str] = {
@@ -111,7 +113,7 @@ def _from_answer(error: HttpResponseError, call: str) -> Busy | CloudFault | Mis
         return Busy(f"{call} is throttled", retry_after=_retry_after(headers))
     if code in DENIED or (status == 403 and not code):
         found = _ACTION.search(message)
-        action = found[1].rstrip(".") if found else ""
+        action = found[1] if found else ""
         return AzureDenied(f"{call} is not allowed: {message}", action=action)
     if status == 401:
         return Misconfigured(
@@ -125,6 +127,8 @@ def _from_answer(error: HttpResponseError, call: str) -> Busy | CloudFault | Mis
 def _from_token_service(error: AzureError, call: str) -> Busy | CloudFault | Misconfigured:
     said = _TRACE.sub("", str(error.message))
     found = _AADSTS.search(said)
+    if found is None and _NO_AUTHORITY in said:
+        return Misconfigured(f"{call} got no access token: {said}", remedy=_REMEDIES[90002])
     if found is None:
         # An outage: the service's refusals all have a number.
         return AzureUnanswered(f"{call} got no access token: {said}", call=call, sent=False)
