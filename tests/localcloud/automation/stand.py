@@ -8,6 +8,7 @@ from typing import Any
 
 from localcloud.automation import parsing, validation
 from localcloud.automation.actions.protocol import ActionFailed, Again, Finished, StepCall, Turn
+from localcloud.automation.document import Runbook
 from localcloud.automation.engine import Engine
 from localcloud.automation.errors import DocumentNotFound
 from localcloud.automation.ports import FoundDocument, Limits, Setting, StartRequest
@@ -40,10 +41,13 @@ class Shelf:
 
     clock: Clock
     texts: dict[str, str] = field(default_factory=dict)
+    runbooks: dict[str, Runbook] = field(default_factory=dict)
     settings: list[Setting] = field(default_factory=list)
     tagged: dict[str, list[str]] = field(default_factory=dict)
 
     def find(self, name: str, version: str) -> FoundDocument:
+        if name in self.runbooks:
+            return FoundDocument(name=name, version="1", runbook=self.runbooks[name])
         if name not in self.texts:
             raise DocumentNotFound(name)
         runbook = validation.runbook(parsing.load(self.texts[name]))
@@ -73,6 +77,7 @@ class Obedient:
         self.most_running = 0
         self.blocked = threading.Event()  # somebody blocks
         self.release = threading.Event()
+        self.undone = threading.Event()  # what a blocked step began after all was stopped
         self._lock = threading.Lock()
 
     def check(self, inputs: Mapping[str, Any]) -> None:
@@ -101,6 +106,8 @@ class Obedient:
     def cancel(self, call: StepCall, state: Any) -> None:
         with self._lock:
             self.cancelled.append((call.step.name, state))
+        if state == "late":
+            self.undone.set()
 
 
 class Stand:
