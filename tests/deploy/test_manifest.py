@@ -40,6 +40,17 @@ def _of_layer(name: str) -> set[str]:
     return {entry.partition(".")[0] for entry in load(name).entries} if name else set()
 
 
+def test_what_the_functions_import_from_their_layer_is_in_it() -> None:
+    manifest = load("patching")
+    ours = [module for module in manifest.modules if module.startswith("moorings")]
+    layer = load(manifest.layer)
+    both = {**roots(layer), **roots(manifest)}
+
+    reached = follow(ours, roots=both).modules
+
+    assert not [each for each in reached if each not in {*manifest.modules, *layer.modules}]
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_every_shipped_module_belongs_to_a_reviewed_distribution(name: str) -> None:
     manifest = load(name)

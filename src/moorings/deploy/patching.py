@@ -3,6 +3,7 @@
 Every step may be repeated: whoever is interrupted runs the same command once more.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -114,6 +115,7 @@ def deploy(
     `approve` sees the plan of CloudFormation before it is carried out; Refused if it says no. Conflict if the runbook's
     name is taken by a document of somebody else. Otherwise raises as `Stacks.plan` and `Stacks.execute` do.
     """
+    _check_given(plan)
     stacks = Stacks(aws, clock=clock)
     there = stacks.find(plan.stack)
     _check(plan, there, aws)
@@ -145,6 +147,7 @@ def preview(
     To compare the runbook with that of a stack that stands, CloudFormation has to read it from the bucket: it alone is
     uploaded then. For a new stack nothing is.
     """
+    _check_given(plan)
     stacks = Stacks(aws, clock=clock)
     there = stacks.find(plan.stack)
     _check(plan, there, aws)
@@ -188,8 +191,23 @@ def remove(
     return Removed(stacks=tuple(gone), artifacts=versions, bucket=artifacts.remove_empty_bucket(), kept=_kept(found))
 
 
-def _check(plan: PatchingPlan, there: Stack | None, aws: Aws) -> None:
+def _check_given(plan: PatchingPlan) -> None:
+    """What can be judged without a call."""
     steps.check_parameters(plan.parameters, templates.PATCHING, filled_in=_OURS, room="patching")
+    pattern = templates.pattern(_template(), "AllowedScopes")
+    bad = [scope for scope in plan.scopes if not re.fullmatch(pattern, scope)]
+    if bad:
+        raise Misconfigured(
+            f"{bad[0]!r} is no Azure scope",
+            remedy="write /subscriptions/ID, followed by /resourceGroups/NAME if it is narrower",
+        )
+    if plan.anchors is not None and plan.layer is not None:
+        raise Misconfigured(
+            "a given layer brings its own trust anchors", remedy="leave out the layer, or the directory of anchors"
+        )
+
+
+def _check(plan: PatchingPlan, there: Stack | None, aws: Aws) -> None:
     if not plan.scopes and (there is None or "AllowedScopes" not in there.parameters):
         raise Misconfigured(
             "which VMs may be patched has to be said",

@@ -20,6 +20,7 @@ _DEPLOYMENT = re.compile(r"\bApiDeployment[0-9a-f]{8}\b")
 _KEY = re.compile(r"^  ([A-Za-z0-9]+):", re.MULTILINE)
 _API_TYPE = re.compile(r"^    Type: AWS::ApiGateway::(\w+)\s*$", re.MULTILINE)
 _DEFAULT = re.compile(r"^    Default: (.*?)\s*$", re.MULTILINE)
+_PATTERN = re.compile(r"^    AllowedPattern: (.*?)\s*$", re.MULTILINE)
 _INCLUDE = re.compile(r"\n +Fn::Transform:\n +Name: AWS::Include\n +Parameters: .*$", re.MULTILINE)
 _COMMENT = re.compile(r"^\s*#.*\n", re.MULTILINE)
 
@@ -38,6 +39,13 @@ def defaults(text: str) -> dict[str, str]:
     """The defaults of a template's parameters, by name, as the text has them; of those that are written on one line."""
     found = {name: _DEFAULT.search(block) for name, block in _blocks(_section(text, "Parameters")).items()}
     return {name: match[1].strip("'\"") for name, match in found.items() if match}
+
+
+def pattern(text: str, parameter: str) -> str:
+    """What a template's parameter must match."""
+    found = _PATTERN.search(_blocks(_section(text, "Parameters"))[parameter])
+    assert found is not None, f"{parameter} has no pattern"
+    return found[1]
 
 
 def without_includes(text: str) -> str:
