@@ -74,9 +74,11 @@ def drive(run: Run, outside: Outside, countdown: Countdown) -> Run:
 
 def _one(run: Run, entry: CheckpointDisk, compute: Compute, outside: Outside) -> tuple[CheckpointDisk, str]:
     """One disk of the checkpoint as it is now, and why it never will be usable if so."""
+    if not entry.begun:
+        return _take(run, entry, compute, outside)
     snapshot = compute.snapshot(entry.snapshot_id)
     if snapshot is None:
-        return _take(run, entry, compute, outside)
+        return entry, "the snapshot is gone"
     objection = _not_ours(snapshot, run)
     if objection:
         return entry, f"there is a snapshot {snapshot.name} already, and {objection}"
@@ -95,8 +97,8 @@ def _take(run: Run, entry: CheckpointDisk, compute: Compute, outside: Outside) -
     except AzureRefused as refused:
         return entry, f"Azure refuses the snapshot: {refused}"
     except Busy:
-        pass  # throttled: the next round takes it
-    return entry, ""
+        return entry, ""  # throttled: the next round takes it
+    return replace(entry, begun=True), ""
 
 
 def _not_ours(snapshot: Snapshot, run: Run) -> str:
@@ -169,11 +171,13 @@ def release(run: Run, outside: Outside, *, over: bool = False) -> Run:
     if not run.checkpoint or run.fence == 0 or not (over or _may_go(run)):
         return run
     compute = outside.compute(run)
+    released = list(run.released)
     for resource_id in run.leftovers:
-        snapshot = compute.snapshot(resource_id)
-        if snapshot is not None:
-            _delete(run, snapshot, compute, outside)
-    return outside.records.save(outside.entered(run, Phase.RELEASING, "checkpoint released"))
+        snapshot = compute.snapshot(resource_id) if resource_id not in released else None
+        if snapshot is not None and _deleted(run, snapshot, compute, outside):
+            released.append(resource_id)
+    run = outside.entered(replace(run, released=tuple(released)), Phase.RELEASING, "checkpoint released")
+    return outside.records.save(run)
 
 
 def _may_go(run: Run) -> bool:
@@ -184,15 +188,16 @@ def _may_go(run: Run) -> bool:
     return run.judgement.verdict in {Verdict.PATCHED, Verdict.UNTOUCHED}
 
 
-def _delete(run: Run, snapshot: Snapshot, compute: Compute, outside: Outside) -> None:
+def _deleted(run: Run, snapshot: Snapshot, compute: Compute, outside: Outside) -> bool:
     why = _not_ours(snapshot, run)
     if not why:
         try:
             compute.delete(snapshot.id)
-            return
+            return True
         except (AzureRefused, Busy) as error:
             why = str(error)
     outside.journal.record("not_deleted", resource=snapshot.id, why=why)
+    return False
 
 
 def _counted(entries: Sequence[CheckpointDisk]) -> str:

@@ -32,8 +32,8 @@ def decode(kind: type[ValueT], text: str) -> ValueT:
 
 def _plain(value: Any) -> Any:
     if is_dataclass(value):
-        shown = {field.name: getattr(value, field.name) for field in fields(value)}
-        return {name: _plain(member) for name, member in shown.items() if member not in (None, "", ())}
+        members = ((field, getattr(value, field.name)) for field in fields(value))
+        return {field.name: _plain(member) for field, member in members if member != field.default}
     if isinstance(value, Mapping):
         return {str(key): _plain(member) for key, member in value.items()}
     if isinstance(value, list | tuple):

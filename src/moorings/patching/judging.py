@@ -91,9 +91,10 @@ def _untouched_run(run: Run, *, scanned: bool) -> Conclusion:
         return _unchanged("dry run: everything is in place to patch this VM", wrong=False)
     if run.options.operation == "Scan":
         return _scan_only(scanned)
-    if run.checkpoint_failure:
+    if run.checkpoint_failure or run.phase is Phase.CHECKPOINTING:
+        why = run.checkpoint_failure or "its snapshots were not usable when the run ended"
         return _unchanged(
-            f"not patched, because there is no usable checkpoint: {run.checkpoint_failure}",
+            f"not patched, because there is no usable checkpoint: {why}",
             remedy="start the run again; if the snapshot fails again, look at the disk in Azure",
         )
     return _unchanged("the run was ended before patching began", remedy="start the run again")

@@ -160,6 +160,7 @@ class CheckpointDisk:
     replacement_id: str
     disk: Mapping[str, Any] = field(repr=False)
     attachment: Mapping[str, Any] = field(default_factory=dict, repr=False)  # the VM's entry for it
+    begun: bool = False  # Azure has accepted it
     usable: bool = False
 
 
@@ -280,6 +281,7 @@ class Run:
     restore: Restore | None = None
     conclusion: Conclusion | None = None
     leftovers: tuple[str, ...] = ()  # ids of snapshots and disks of ours that still exist, as far as we know
+    released: tuple[str, ...] = ()  # those whose deletion Azure has accepted; that may fail later
     expires_at: datetime | None = None  # when the leftovers may go; None: only a person removes them
     look_at: datetime | None = None  # when the keeper looks again; None: it need not
     timeline: tuple[Moment, ...] = ()

@@ -94,14 +94,19 @@ def _marked(run: Run, conclusion: Conclusion, outside: Outside) -> Run:
     left: list[str] = []
     dates: list[datetime] = []
     for resource_id, former in _candidates(run, conclusion):
-        resource = _look(compute, resource_id)
+        if resource_id in run.released:
+            # On its way out. The keeper looks whether it has gone, and marks it if it has not.
+            left.append(resource_id)
+            dates.append(now)
+            continue
+        resource = look(compute, resource_id)
         if resource is None or (isinstance(resource, Disk) and _in_use(run, resource)):
             continue
         left.append(resource_id)
         expiry = _expiry(run, conclusion, now, former=former)
         if expiry is not None:
             dates.append(expiry)
-            _mark(run, resource, expiry, compute, outside, former=former)
+            mark(run, resource, expiry, compute, outside, former=former)
     return replace(run, leftovers=tuple(left), expires_at=min(dates, default=None))
 
 
@@ -120,7 +125,10 @@ def _expiry(run: Run, conclusion: Conclusion, now: datetime, *, former: bool) ->
     return now + timedelta(hours=hours)
 
 
-def _mark(run: Run, resource: Resource, expiry: datetime, compute: Compute, outside: Outside, *, former: bool) -> None:
+def mark(
+    run: Run, resource: Resource, expiry: datetime, compute: Compute, outside: Outside, *, former: bool = False
+) -> None:
+    """Write the expiry into a leftover's tags; a disk that the VM had before us gets all of ours."""
     tags = dict(resource.tags)
     if former:
         ours = {TAG_EXECUTION: run.execution, TAG_NAME: resource.name, TAG_ROLE: FAILED_DISK, TAG_STACK: outside.stack}
@@ -132,7 +140,8 @@ def _mark(run: Run, resource: Resource, expiry: datetime, compute: Compute, outs
         outside.journal.record("not_marked", resource=resource.id, why=str(refused))
 
 
-def _look(compute: Compute, resource_id: str) -> Resource | None:
+def look(compute: Compute, resource_id: str) -> Resource | None:
+    """A snapshot or disk of ours; None if it is gone."""
     return compute.snapshot(resource_id) if "/snapshots/" in resource_id.lower() else compute.disk(resource_id)
 
 

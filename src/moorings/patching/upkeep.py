@@ -10,10 +10,10 @@ from moorings.errors import MooringsError
 from moorings.patching.deleting import Deleter, expiry_of, may_delete
 from moorings.patching.describing import LOOK_AGAIN
 from moorings.patching.model import Phase, Run
-from moorings.patching.observed import Disk, Resource, Snapshot
+from moorings.patching.observed import Disk
 from moorings.patching.outside import Outside, time_for
-from moorings.patching.ports import AzureRefused, Compute, Countdown
-from moorings.patching.reporting import report
+from moorings.patching.ports import AzureRefused, Countdown
+from moorings.patching.reporting import look, mark, report
 from moorings.patching.restoring import NEXT_STEP, restore, verify
 
 MOST_RUNS = 50
@@ -120,7 +120,7 @@ class Upkeep:
         left, deleted, kept = [], [], []
         dates: list[datetime] = []
         for resource_id in run.leftovers:
-            resource = _look(compute, resource_id)
+            resource = look(compute, resource_id)
             if resource is None:
                 continue
             left.append(resource_id)
@@ -140,6 +140,9 @@ class Upkeep:
                 continue
             kept.append(f"{resource.name}: {why}")
             expiry = expiry_of(resource.tags)
+            if expiry is None and resource_id in run.released and run.expires_at is not None:
+                expiry = run.expires_at  # its deletion was accepted, and failed later
+                mark(run, resource, expiry, compute, outside)
             if expiry is not None:
                 dates.append(expiry)
         outside.journal.count("LeftoversDeleted", len(deleted))
@@ -159,10 +162,3 @@ class Upkeep:
 def _patience(run: Run) -> timedelta:
     """When to look again at a run whose execution goes on: a VM that is down is looked at every time."""
     return EVERY if run.phase in {Phase.RESTORING, Phase.RESTORED} else LOOK_AGAIN
-
-
-def _look(compute: Compute, resource_id: str) -> Resource | None:
-    found: Snapshot | Disk | None = (
-        compute.snapshot(resource_id) if "/snapshots/" in resource_id.lower() else compute.disk(resource_id)
-    )
-    return found
