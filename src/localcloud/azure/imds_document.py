@@ -63,51 +63,67 @@ def image(document: Document) -> dict[str, str]:
 
 def _compute(document: Document, *, resource: ComputeId, vm_id: str) -> Document:
     properties = document["properties"]
-    profile = properties.get("osProfile") or {}
-    scale_set = _string((properties.get("virtualMachineScaleSet") or {}).get("id"))
-    tags: Mapping[str, str] = document.get("tags") or {}
-    os_disk = (properties.get("storageProfile") or {}).get("osDisk") or {}
-    linux = profile.get("linuxConfiguration") or {}
     return {
         "azEnvironment": "AzurePublicCloud",
-        "additionalCapabilities": {
-            "hibernationEnabled": _string((properties.get("additionalCapabilities") or {}).get("hibernationEnabled"))
-            or "false"
-        },
-        "evictionPolicy": _string(properties.get("evictionPolicy")),
-        "extendedLocation": {"name": "", "type": ""},
-        "isHostCompatibilityLayerVm": "false",
-        "licenseType": _string(properties.get("licenseType")),
         "location": location_key(str(document["location"])),
         "name": resource.name,
+        "provider": "Microsoft.Compute",
+        "resourceGroupName": resource.group,
+        "resourceId": str(resource),
+        "subscriptionId": resource.subscription,
+        "vmId": vm_id,
+        "vmSize": _string((properties.get("hardwareProfile") or {}).get("vmSize")),
+        "securityProfile": _security(properties),
+        "storageProfile": _storage(properties),
+        "userData": _string(properties.get("userData")),
         **_compute_image(document),
+        **_system(document, properties),
+        **_placement(document, properties),
+        **_tags(document),
+    }
+
+
+def _system(document: Document, properties: Document) -> Document:
+    profile = properties.get("osProfile") or {}
+    linux = profile.get("linuxConfiguration") or {}
+    os_disk = (properties.get("storageProfile") or {}).get("osDisk") or {}
+    capabilities = properties.get("additionalCapabilities") or {}
+    return {
+        "additionalCapabilities": {"hibernationEnabled": _string(capabilities.get("hibernationEnabled")) or "false"},
+        "isHostCompatibilityLayerVm": "false",
+        "licenseType": _string(properties.get("licenseType")),
         "osProfile": {
             "adminUsername": _string(profile.get("adminUsername")),
             "computerName": _string(profile.get("computerName")),
             "disablePasswordAuthentication": _string(linux.get("disablePasswordAuthentication")) or "true",
         },
         "osType": _string(os_disk.get("osType")),
-        "placementGroupId": "",
         "plan": {name: _string((document.get("plan") or {}).get(name)) for name in ("name", "product", "publisher")},
+        "publicKeys": [],
+    }
+
+
+def _placement(document: Document, properties: Document) -> Document:
+    scale_set = _string((properties.get("virtualMachineScaleSet") or {}).get("id"))
+    return {
+        "evictionPolicy": _string(properties.get("evictionPolicy")),
+        "extendedLocation": {"name": "", "type": ""},
+        "placementGroupId": "",
         "platformFaultDomain": "0",
         "platformSubFaultDomain": "",
         "platformUpdateDomain": "0",
         "priority": _string(properties.get("priority")),
-        "provider": "Microsoft.Compute",
-        "publicKeys": [],
-        "resourceGroupName": resource.group,
-        "resourceId": str(resource),
-        "securityProfile": _security(properties),
-        "storageProfile": _storage(properties),
-        "subscriptionId": resource.subscription,
+        "virtualMachineScaleSet": {"id": scale_set},
+        "vmScaleSetName": scale_set.rsplit("/", 1)[-1],
+        "zone": _string((document.get("zones") or [""])[0]),
+    }
+
+
+def _tags(document: Document) -> Document:
+    tags: Mapping[str, str] = document.get("tags") or {}
+    return {
         "tags": ";".join(f"{name}:{value}" for name, value in tags.items()),
         "tagsList": [{"name": name, "value": value} for name, value in tags.items()],
-        "userData": _string(properties.get("userData")),
-        "virtualMachineScaleSet": {"id": scale_set},
-        "vmId": vm_id,
-        "vmScaleSetName": scale_set.rsplit("/", 1)[-1],
-        "vmSize": _string((properties.get("hardwareProfile") or {}).get("vmSize")),
-        "zone": _string((document.get("zones") or [""])[0]),
     }
 
 
