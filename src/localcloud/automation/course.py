@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 from localcloud.automation import choices, conditions, flow, loops, results, variables
+from localcloud.automation.action_inputs import SCRIPT
 from localcloud.automation.actions.protocol import ActionFailed, FailureStage, Finished, Held, StepCall, Surroundings
 from localcloud.automation.attempt import Attempt, Ended
 from localcloud.automation.document import Step
@@ -119,6 +120,8 @@ class Course:
         inputs = self._scope.resolve(
             {key: value for key, value in step.inputs.items() if not (looped and key in _ENGINE_INPUTS)}
         )
+        if step.action == SCRIPT and "Script" in inputs:
+            inputs["Script"] = step.inputs["Script"]  # a program's braces are its own
         frame = self._frame
         record = self._journal.begin(
             step,
