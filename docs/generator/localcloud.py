@@ -8,7 +8,7 @@ from localcloud.aws.cloudformation.registry import registry
 from localcloud.aws.notifications import PROTOCOLS
 from localcloud.aws.refusals import REFUSED, SERVICES
 from localcloud.aws.ssm import choices
-from localcloud.machines.images import IMAGES
+from localcloud.machines.images import IMAGES, Image
 from localcloud.machines.shims.texts import SIMULATED
 
 
@@ -19,11 +19,14 @@ def simulated() -> str:
 
 def images() -> str:
     """The operating systems that a machine can show."""
-    rows = [
-        (code(image.name), f"{image.label} {image.version}", "real dpkg" if image.real_packages else "simulated")
-        for image in IMAGES.values()
-    ]
+    rows = [(code(image.name), f"{image.label} {image.version}", _package_manager(image)) for image in IMAGES.values()]
     return table(("image", "says it is", "package manager"), rows)
+
+
+def _package_manager(image: Image) -> str:
+    if image.replayed:
+        return "none: scripts are answered from recordings"
+    return "real dpkg" if image.real_packages else "simulated"
 
 
 def ssm_choices() -> str:

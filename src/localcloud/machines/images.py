@@ -44,8 +44,11 @@ _DNF = ("rpm", "rpmkeys", "dnf", "yum")
 _ZYPPER = ("rpm", "rpmkeys", "zypper")
 
 
-def _image(name: str, family: Family, label: str, *, like: str = "", tools: tuple[str, ...]) -> Image:
-    system, _, version = name.rpartition("-")
+def _image(
+    name: str, family: Family, label: str, *, like: str = "", version: str = "", tools: tuple[str, ...]
+) -> Image:
+    system, _, number = name.rpartition("-")
+    version = version or number
     identifier = {"amazon-linux": "amzn"}.get(system, system)
     return Image(
         name=name, family=family, id=identifier, id_like=like, label=label, version=version, package_tools=tools
@@ -63,8 +66,8 @@ IMAGES = {
         _image("rhel-9", "rpm", "Red Hat Enterprise Linux", like="fedora", tools=_DNF),
         _image("rocky-9", "rpm", "Rocky Linux", like="rhel centos fedora", tools=_DNF),
         _image("sles-15", "suse", "SLES", like="suse", tools=_ZYPPER),
-        _image("windows-2019", "windows", "Microsoft Windows Server 2019 Datacenter", tools=()),
-        _image("windows-2022", "windows", "Microsoft Windows Server 2022 Datacenter", tools=()),
-        _image("windows-2025", "windows", "Microsoft Windows Server 2025 Datacenter", tools=()),
+        _image("windows-2019", "windows", "Microsoft Windows Server 2019 Datacenter", version="10.0.17763", tools=()),
+        _image("windows-2022", "windows", "Microsoft Windows Server 2022 Datacenter", version="10.0.20348", tools=()),
+        _image("windows-2025", "windows", "Microsoft Windows Server 2025 Datacenter", version="10.0.26100", tools=()),
     )
 }

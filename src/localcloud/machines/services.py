@@ -96,7 +96,7 @@ class ServiceListeners:
                 tls(name for _, name in _agent_names(world)),
                 noticing=_source_noticed(world, machine),
             ),
-            server.serve_calls(self._from_source, sockets["packages"], tls(name for _, name in _source_names(world))),
+            server.serve_calls(self._from_storage, sockets["packages"], tls(name for _, name in _source_names(world))),
             server.serve_calls(apis.answer_public, sockets["public"], tls(_api_wildcards(world))),
         ]
 
@@ -117,8 +117,11 @@ class ServiceListeners:
                 raise
         return close
 
-    def _from_source(self, request: Request) -> Response:
-        return self.source.mirror.answer(request)
+    def _from_storage(self, request: Request) -> Response:
+        """The agent's packages lie in a bucket of their publisher; all other buckets are this cloud's."""
+        if request.path.startswith("/amazon-ssm-"):
+            return self.source.mirror.answer(request)
+        return self._world.endpoint.dispatch(request)
 
 
 def _source_noticed(world: "World", machine: "Machine") -> Callable[[Request], None] | None:

@@ -66,7 +66,7 @@ def test_a_windows_node_is_one_to_the_service(enrol: Enrol, commands: Commands) 
     machine = enrol(name="win-1", ip="10.30.0.9")
     filters = [{"Key": "InstanceIds", "Values": [machine.node_id]}]
     found = commands.ssm.describe_instance_information(Filters=filters)["InstanceInformationList"][0]
-    assert (found["PlatformType"], found["PlatformVersion"]) == ("Windows", "2022")
+    assert (found["PlatformType"], found["PlatformVersion"]) == ("Windows", "10.0.20348")
     assert (found["ComputerName"], found["IPAddress"]) == ("win-1", "10.30.0.9")
 
 

@@ -1,5 +1,6 @@
 """Commands from SendCommand to a server's own shell and back, over the emulated service's channels."""
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -174,6 +175,28 @@ def test_an_agent_that_dies_under_an_installation_never_answers(make: Make, enro
     machine.boot().wait_booted()
     assert not machine.agent_running
     assert '"b-1"' not in (machine.disk / "var/lib/localcloud/patches.json").read_text()
+
+
+def test_a_baseline_in_a_bucket_is_read_with_the_nodes_rights(
+    make: Make, enrolling: str, commands: Commands, cloud: LocalCloud
+) -> None:
+    storage = cloud.client("s3")
+    storage.create_bucket(Bucket="baselines")
+    storage.put_object(Bucket="baselines", Key="own/rejecting.json", Body=b'[{"RejectedPatches": ["a-*"]}]')
+    machine = commands.online(make(user_data=enrolling, updates=(Update(id="a-1"), Update(id="b-1"))))
+    place = {"BaselineOverride": ["s3://baselines/own/rejecting.json"]}
+    refused = commands.patch(machine, "Scan", **place)
+    assert (refused["ResponseCode"], "AccessDenied" in refused["StandardErrorContent"]) == (15, True)
+    read = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::baselines/*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [read]})
+    iam = cloud.client("iam")
+    iam.put_role_policy(RoleName="node-role", PolicyName="baselines", PolicyDocument=policy)
+    try:
+        done = commands.patch(machine, "Scan", **place)
+        assert done["Status"] == "Success", done["StandardErrorContent"]
+    finally:
+        iam.delete_role_policy(RoleName="node-role", PolicyName="baselines")
+    assert commands.patch_state(machine)["MissingCount"] == 1
 
 
 def test_a_patch_run_beside_another_is_refused(make: Make) -> None:

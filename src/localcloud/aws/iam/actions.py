@@ -23,12 +23,10 @@ TABLE: Mapping[tuple[str, str], Entry] = {
 """(service, operation) → what a role must be allowed to do."""
 
 NODE_TABLE: Mapping[tuple[str, str], Entry] = {
-    **ssm.ENTRIES,
-    **documents.ENTRIES,
-    **commands.ENTRIES,
+    **TABLE,
     **nodes.ENTRIES,
 }
-"""The same for managed nodes; what only the agent calls is in here alone."""
+"""The same for managed nodes, whose role's token is good for all APIs; what only the agent calls is in here alone."""
 
 KNOWN_ACTIONS: frozenset[str] = frozenset(
     action for entry in (*TABLE.values(), *NODE_TABLE.values()) for action in entry.actions
