@@ -18,6 +18,7 @@ from localcloud.azure import imds_document
 from localcloud.azure.attested import AttestedDocuments
 from localcloud.azure.ids import ComputeId, location_key
 from localcloud.azure.imds_document import VERSIONS
+from localcloud.azure.model import Document
 from localcloud.azure.service import Azure
 from localcloud.azure.vms import Vm
 from localcloud.errors import ConnectionLost, ServiceError
@@ -80,6 +81,10 @@ class Metadata:
         with self._lock:
             self._impostors[machine.name] = vm
 
+    def attested(self, vm: Vm, nonce: str) -> str:
+        """What the service of `vm` answers to a question for its attested document, without anybody who asks."""
+        return json.dumps(self._envelope(vm, _document(vm), nonce))
+
     def answer(self, machine: "Machine", request: Request) -> Response:
         """One request from inside `machine`. ConnectionLost if a fault says so."""
         try:
@@ -130,6 +135,9 @@ class Metadata:
         if len(nonce) > MAX_NONCE:
             raise _Refusal(400, f"Bad request. The nonce is longer than {MAX_NONCE} characters.")
         vm, document = self._resource(machine)
+        return _json(self._envelope(vm, document, nonce))
+
+    def _envelope(self, vm: Vm, document: Document, nonce: str) -> dict[str, str]:
         signed = self._world.part(AttestedDocuments).document(
             subscription_id=_parsed(vm).subscription,
             vm_id=vm.vm_id,
@@ -137,17 +145,16 @@ class Metadata:
             location=location_key(str(document["location"])),
             image=imds_document.image(document),
         )
-        return _json({"encoding": "pkcs7", "signature": base64.b64encode(signed).decode()})
+        return {"encoding": "pkcs7", "signature": base64.b64encode(signed).decode()}
 
-    def _resource(self, machine: "Machine") -> tuple[Vm, dict[str, Any]]:
+    def _resource(self, machine: "Machine") -> tuple[Vm, Document]:
         with self._lock:
             vm = self._impostors.get(machine.name)
         vm = vm or self._world.part(Azure).vms.of_machine(machine)
         if vm is None:
             raise _Refusal(500, "The service has no data of this machine: it is no virtual machine of the local Azure.")
         try:
-            with vm.site.state.lock:
-                return vm, copy.deepcopy(vm.document)
+            return vm, _document(vm)
         except ServiceError as error:  # deleted meanwhile
             raise _Refusal(404, "Not found") from error
 
@@ -173,6 +180,11 @@ class Metadata:
         if fault.status == 0:
             raise ConnectionLost(f"the metadata service of {machine.name} does not answer, on purpose")
         raise _Refusal(fault.status, "An injected fault: try again later.")
+
+
+def _document(vm: Vm) -> Document:
+    with vm.site.state.lock:
+        return copy.deepcopy(vm.document)
 
 
 def _parsed(vm: Vm) -> ComputeId:

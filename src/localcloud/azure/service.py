@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from localcloud.azure.arm import Arm
+from localcloud.azure.attested import Anchors, AttestedDocuments
 from localcloud.azure.calls import ArmCalls
 from localcloud.azure.choices import Choices
 from localcloud.azure.entra import RESOURCES, Entra
@@ -91,6 +92,11 @@ class Azure:
     def authority_url(self) -> str:
         """Where the token service answers: the same listener."""
         return self.arm_url
+
+    @property
+    def anchors(self) -> Anchors:
+        """What a verifier of this Azure's attested documents must trust, as PEM."""
+        return self._world.part(AttestedDocuments).anchors
 
     def dispatch(self, request: Request) -> Response:
         """Answer one request, to Resource Manager or to the token service."""

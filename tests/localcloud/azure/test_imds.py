@@ -127,6 +127,14 @@ def test_an_attested_document_without_a_nonce_holds_its_end(asking: Asking) -> N
     assert content["timeStamp"]["createdOn"] == asking.clock.now().strftime("%m/%d/%y %H:%M:%S -0000")
 
 
+def test_a_vms_document_can_be_had_without_its_machine(asking: Asking, azure: Azure) -> None:
+    answer = json.loads(asking.metadata.attested(asking.vm, "abcde12345"))
+
+    assert asking.vm.vm_id.encode() in base64.b64decode(answer["signature"])
+    assert azure.anchors.roots.startswith(b"-----BEGIN CERTIFICATE")
+    assert azure.anchors.issuers != azure.anchors.roots
+
+
 def test_the_signers_certificate_is_renewed_when_it_has_ended(asking: Asking, stepped_cloud: LocalCloud) -> None:
     documents = stepped_cloud.world.part(AttestedDocuments)
     first = documents.leaf("eastus").certificate
