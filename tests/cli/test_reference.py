@@ -33,6 +33,7 @@ def test_the_commands_are_those_that_the_manual_promises() -> None:
     """A noun, then a verb."""
     enrolment = ("deploy", "status", "grants", "rotate", "remove", "pools show", "pools validate", "pools apply")
     nodes = ("list", "stale", "deregister")
+    patch = ("deploy", "remove")
 
     assert {
         "moorings demo",
@@ -41,6 +42,7 @@ def test_the_commands_are_those_that_the_manual_promises() -> None:
         "moorings local automation validate",
         *(f"moorings enrolment {verb}" for verb in enrolment),
         *(f"moorings nodes {verb}" for verb in nodes),
+        *(f"moorings patch {verb}" for verb in patch),
     } == PATHS
 
 

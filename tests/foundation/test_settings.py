@@ -1,9 +1,11 @@
 """The one reader of the environment."""
 
+from pathlib import Path
+
 import pytest
 
 from moorings.errors import Misconfigured
-from moorings.settings import deploy_settings, enrolment_settings
+from moorings.settings import Federation, deploy_settings, enrolment_settings, patching_settings
 
 ENVIRONMENT = {
     "AWS_REGION": "eu-central-1",
@@ -77,3 +79,54 @@ def test_a_process_reads_its_own_environment(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_deployment_goes_where_the_surroundings_say(environment: dict[str, str], region: str) -> None:
     assert deploy_settings(environment).region == region
     assert deploy_settings(environment).function_platform == ""
+
+
+PATCHING = {
+    "AWS_REGION": "eu-central-1",
+    "MOORINGS_TABLE": "table",
+    "MOORINGS_STACK": "stack-1",
+    "MOORINGS_SCOPES": "/subscriptions/1 /subscriptions/2",
+    "MOORINGS_CREDENTIAL_PREFIX": "/moorings/azure",
+    "MOORINGS_AZURE_ENVIRONMENT": "AzurePublicCloud",
+    "MOORINGS_EVENT_BUS": "default",
+}
+
+
+def test_a_patching_function_reads_what_its_stack_says() -> None:
+    settings = patching_settings(PATCHING | {"MOORINGS_FEDERATION": '{"tenant":"t","client":"c","audience":"a"}'})
+
+    assert settings.scopes == ("/subscriptions/1", "/subscriptions/2")
+    assert settings.federation == Federation(tenant="t", client="c", audience="a")
+    assert (settings.arm_url, settings.authority_url) == ("", "")
+
+
+@pytest.mark.parametrize("name", PATCHING)
+def test_a_variable_that_a_patching_function_lacks_is_named(name: str) -> None:
+    with pytest.raises(Misconfigured, match=name) as caught:
+        patching_settings({key: text for key, text in PATCHING.items() if key != name})
+
+    assert "patching stack" in caught.value.remedy
+
+
+def test_no_federation_is_none() -> None:
+    assert patching_settings(PATCHING | {"MOORINGS_FEDERATION": ""}).federation is None
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"tenant":"t"}'])
+def test_a_federation_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(Misconfigured, match="MOORINGS_FEDERATION"):
+        patching_settings(PATCHING | {"MOORINGS_FEDERATION": text})
+
+
+def test_anchors_are_found_where_the_layer_has_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert patching_settings(PATCHING).anchors is None
+    (tmp_path / "moorings_anchors").mkdir()
+    (tmp_path / "moorings_anchors" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    assert patching_settings(PATCHING).anchors == tmp_path / "moorings_anchors"
+
+
+def test_a_deployment_is_told_where_its_anchors_lie() -> None:
+    assert deploy_settings({}).anchors is None
+    assert deploy_settings({"MOORINGS_ANCHORS": "/etc/anchors"}).anchors == Path("/etc/anchors")

@@ -1,16 +1,15 @@
 """`moorings enrolment deploy`: from options to a plan, the plan shown, carried out, and its result."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from moorings.cli import enrolment_text, pools
-from moorings.cli.options import STACK, DryRun, Json, Profile, Region, StackName, Yes, checked_stack_name
+from moorings.cli.options import STACK, DryRun, Json, Profile, Region, StackName, Yes, checked_stack_name, pairs
 from moorings.cli.output import Results, Talk
-from moorings.cli.progress import DeployProgress, plan_table
+from moorings.cli.progress import DeployProgress, show_plans
 from moorings.cli.surroundings import open_aws
 from moorings.clock import SystemClock
 from moorings.clouds.aws import Aws
@@ -104,11 +103,11 @@ def deploy(
         stack=name,
         endpoint=_endpoint(there, vpc=vpc, subnets=subnet, cidr=cidr, private_dns=private_dns, given=vpc_endpoint),
         allow_network_proof=_network_proof(allow_network_proof, there.stack),
-        parameters=_pairs(parameter, "--parameter")
+        parameters=pairs(parameter, option="--parameter")
         | {key: each for key, each in dedicated.items() if each is not None},
         configuration=pools.read(pools_file) if pools_file else None,
         artifact_bucket=artifact_bucket,
-        tags=_pairs(tag, "--tag"),
+        tags=pairs(tag, option="--tag"),
     )
     if dry_run:
         _preview(plan, aws, results, talk)
@@ -144,15 +143,7 @@ def _preview(plan: EnrolmentPlan, aws: Aws, results: Results, talk: Talk) -> Non
             platform=function_platform(deploy_settings().function_platform),
             on_progress=DeployProgress(talk),
         )
-    if results.as_json:
-        stacks = [
-            {"stack": each.stack, "creates": each.creates, "changes": [asdict(change) for change in each.changes]}
-            for each in planned
-        ]
-        results.json({"dry_run": True, "stacks": stacks})
-        return
-    for each in planned:
-        results.show(plan_table(each))
+    show_plans(results, planned)
 
 
 class _There:
@@ -218,16 +209,6 @@ def _network_proof(choice: Choice, stack: Stack | None) -> bool:
             remedy="give --allow-network-proof or --no-allow-network-proof",
         )
     return stack.parameters.get("AllowNetworkProof") == "yes"
-
-
-def _pairs(given: Sequence[str] | None, option: str) -> dict[str, Any]:
-    pairs = {}
-    for each in given or ():
-        name, sign, value = each.partition("=")
-        if not sign or not name:
-            raise Invalid(f"{option} {each!r} is no pair", remedy=f"write {option} NAME=VALUE")
-        pairs[name] = value
-    return pairs
 
 
 def _one_line(file: Path) -> str:

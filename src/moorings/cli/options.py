@@ -1,11 +1,13 @@
 """Options that many commands share, so that they are called and explained alike everywhere."""
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated
 
 import typer
 
+from moorings.deploy import patching
 from moorings.deploy.enrolment import DEFAULT_STACK
 from moorings.enrolment.fields import duration
 from moorings.errors import Invalid
@@ -20,8 +22,10 @@ Profile = Annotated[
     str, typer.Option("--profile", help="AWS profile; default: AWS_PROFILE, as everywhere.", metavar="NAME")
 ]
 StackName = Annotated[str, typer.Option("--stack-name", help="Name of the enrolment stack.", metavar="NAME")]
+PatchStackName = Annotated[str, typer.Option("--stack-name", help="Name of the patching stack.", metavar="NAME")]
 
 STACK = DEFAULT_STACK
+PATCH_STACK = patching.DEFAULT_STACK
 _STACK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,116}")  # room for "-endpoint" below CloudFormation's 128
 
 
@@ -32,6 +36,17 @@ def checked_stack_name(name: str) -> str:
             f"{name!r} is no stack name", remedy="use letters, digits and hyphens, a letter first, at most 117"
         )
     return name
+
+
+def pairs(given: Sequence[str] | None, *, option: str) -> dict[str, str]:
+    """What `--option NAME=VALUE`, given as often as one likes, says; Invalid for one without a name or a sign."""
+    found = {}
+    for each in given or ():
+        name, sign, value = each.partition("=")
+        if not sign or not name:
+            raise Invalid(f"{option} {each!r} is no pair", remedy=f"write {option} NAME=VALUE")
+        found[name] = value
+    return found
 
 
 def checked_duration(text: str, *, option: str) -> timedelta:

@@ -1,10 +1,12 @@
 """A deployment as it is seen happening: steps, CloudFormation's events, and the plan to be approved."""
 
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict
 
 from rich.table import Table
 
-from moorings.cli.output import Talk, table
+from moorings.cli.output import Results, Talk, table
 from moorings.deploy.stacks import ChangeSet, StackEvent
 from moorings.deploy.steps import Notice, Step
 
@@ -50,6 +52,19 @@ class DeployProgress:
         count = f"{self._done[event.stack]} of {expected}" if expected else str(self._done[event.stack])
         if self._talk.live:
             self._talk.now(f"stack {event.stack}: {count} resources done")
+
+
+def show_plans(results: Results, planned: Iterable[ChangeSet]) -> None:
+    """What a dry run prints: each plan as a table, or all as one object."""
+    if not results.as_json:
+        for each in planned:
+            results.show(plan_table(each))
+        return
+    stacks = [
+        {"stack": each.stack, "creates": each.creates, "changes": [asdict(change) for change in each.changes]}
+        for each in planned
+    ]
+    results.json({"dry_run": True, "stacks": stacks})
 
 
 def plan_table(planned: ChangeSet) -> Table:

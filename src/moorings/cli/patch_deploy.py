@@ -1,0 +1,224 @@
+"""`moorings patch deploy|remove`: from options to a plan, the plan shown, carried out, and its result."""
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from moorings.cli import patch_text
+from moorings.cli.options import (
+    PATCH_STACK,
+    DryRun,
+    Json,
+    PatchStackName,
+    Profile,
+    Region,
+    Yes,
+    checked_stack_name,
+    pairs,
+)
+from moorings.cli.output import Results, Talk
+from moorings.cli.progress import DeployProgress, show_plans
+from moorings.cli.surroundings import open_aws
+from moorings.clock import SystemClock
+from moorings.clouds.aws import Aws
+from moorings.deploy import patching as deployment
+from moorings.deploy.package import function_platform
+from moorings.deploy.patching import GivenLayer, PatchingPlan
+from moorings.deploy.stacks import Stacks
+from moorings.errors import Invalid, Refused
+from moorings.settings import deploy_settings
+
+Text = str | None
+Choice = bool | None
+
+
+class Told(Enum):
+    """Which outcomes a topic of the stack is told."""
+
+    NO = "no"
+    WRONG = "wrong"
+    ALL = "all"
+
+
+def deploy(
+    *,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option("--scope", help="Azure scope whose VMs may be patched; give one or more.", metavar="ARM_ID"),
+    ] = None,
+    federation_tenant: Annotated[
+        Text, typer.Option("--federation-tenant", help="Entra tenant of the federated application.", metavar="ID")
+    ] = None,
+    federation_client: Annotated[
+        Text, typer.Option("--federation-client", help="Its client id: then no secret is needed.", metavar="ID")
+    ] = None,
+    credential_prefix: Annotated[
+        Text,
+        typer.Option("--credential-prefix", help="Where credentials lie in Parameter Store.", metavar="PATH"),
+    ] = None,
+    kms_key: Annotated[
+        Text, typer.Option("--kms-key", help="KMS key that encrypts them, if not SSM's own.", metavar="ID")
+    ] = None,
+    document_name: Annotated[Text, typer.Option("--document-name", help="Name of the runbook.", metavar="NAME")] = None,
+    outcome_topic: Annotated[
+        Told | None, typer.Option("--outcome-topic", help="Make an SNS topic that is told of runs.")
+    ] = None,
+    alarm_topic: Annotated[Text, typer.Option("--alarm-topic", help="SNS topic of the alarms.", metavar="ARN")] = None,
+    anchors: Annotated[
+        Path | None,
+        typer.Option("--anchors", help="Directory of trust anchors; default: MOORINGS_ANCHORS.", metavar="DIR"),
+    ] = None,
+    layer: Annotated[
+        Text, typer.Option("--layer", help="A layer that is there already: s3://BUCKET/KEY.", metavar="URI")
+    ] = None,
+    deletion_protection: Annotated[
+        Choice, typer.Option("--deletion-protection/--no-deletion-protection", help="Guard guards and records.")
+    ] = None,
+    artifact_bucket: Annotated[
+        str, typer.Option("--artifact-bucket", help="Bucket for zips and runbook; default: makes one.", metavar="NAME")
+    ] = "",
+    parameter: Annotated[
+        list[str] | None, typer.Option("--parameter", help="Any further template parameter.", metavar="NAME=VALUE")
+    ] = None,
+    tag: Annotated[list[str] | None, typer.Option("--tag", help="Tag of the stack.", metavar="KEY=VALUE")] = None,
+    stack_name: PatchStackName = PATCH_STACK,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+    region: Region = "",
+    profile: Profile = "",
+) -> None:
+    """Deploy or update patching: the runbook, its function with the Azure modules, and the keeper.
+
+    Shows CloudFormation's plan, asks, then tells every event. What is not given stays as it is deployed, or as the
+    template's default is. VMs outside of the scopes are never touched.
+
+    \b
+    Examples:
+      moorings patch deploy --scope /subscriptions/ID/resourceGroups/web
+      moorings patch deploy --federation-tenant TENANT --federation-client CLIENT \\
+        --scope /subscriptions/ID --outcome-topic wrong
+    """
+    results, talk = Results(as_json=json), Talk()
+    aws, name = open_aws(region, profile), checked_stack_name(stack_name)
+    dedicated = {
+        "FederationTenantId": federation_tenant,
+        "FederationClientId": federation_client,
+        "CredentialPrefix": credential_prefix,
+        "CredentialKmsKeyId": kms_key,
+        "DocumentName": document_name,
+        "OutcomeTopic": outcome_topic.value if outcome_topic else None,
+        "AlarmTopicArn": alarm_topic,
+        "DeletionProtection": None if deletion_protection is None else ("yes" if deletion_protection else "no"),
+    }
+    given_layer = _layer(layer)
+    plan = PatchingPlan(
+        stack=name,
+        scopes=tuple(scope or ()),
+        parameters=pairs(parameter, option="--parameter")
+        | {key: each for key, each in dedicated.items() if each is not None},
+        anchors=anchors or (None if given_layer else deploy_settings().anchors),
+        layer=given_layer,
+        artifact_bucket=artifact_bucket,
+        tags=pairs(tag, option="--tag"),
+    )
+    if dry_run:
+        _preview(plan, aws, results, talk)
+    else:
+        _deploy(plan, aws, results, talk, ask=not yes)
+
+
+def _deploy(plan: PatchingPlan, aws: Aws, results: Results, talk: Talk, *, ask: bool) -> None:
+    if ask:
+        talk.require_somebody(f"deploy {plan.stack}?")
+    progress = DeployProgress(talk)
+    with talk.working(f"deploying {plan.stack}"):
+        deployed = deployment.deploy(
+            plan,
+            aws=aws,
+            clock=SystemClock(),
+            platform=function_platform(deploy_settings().function_platform),
+            on_progress=progress,
+            approve=lambda planned: progress.approve(planned, ask=ask),
+        )
+    if results.as_json:
+        results.json(patch_text.deployed_json(deployed))
+    else:
+        patch_text.show_deployed(results, deployed)
+
+
+def _preview(plan: PatchingPlan, aws: Aws, results: Results, talk: Talk) -> None:
+    with talk.working(f"planning {plan.stack}"):
+        planned = deployment.preview(
+            plan,
+            aws=aws,
+            clock=SystemClock(),
+            platform=function_platform(deploy_settings().function_platform),
+            on_progress=DeployProgress(talk),
+        )
+    show_plans(results, planned)
+
+
+def remove(
+    *,
+    stack_name: PatchStackName = PATCH_STACK,
+    artifact_bucket: Annotated[
+        str,
+        typer.Option("--artifact-bucket", help="Only needed if one was given and the stack is gone.", metavar="NAME"),
+    ] = "",
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+    region: Region = "",
+    profile: Profile = "",
+) -> None:
+    """Take patching down: its stack with the runbook, zips and layers. Says what stays.
+
+    Refused while a run is going on: without the functions nobody would start a VM again that it has stopped.
+
+    \b
+    Examples:
+      moorings patch remove
+      moorings patch remove --stack-name moorings-test --yes
+    """
+    results, talk = Results(as_json=json), Talk()
+    aws, name = open_aws(region, profile), checked_stack_name(stack_name)
+    if dry_run:
+        _show_removal(results, name, aws)
+        return
+    if not yes and not talk.ask(f"Delete {name} in account {aws.account}, {aws.region}, with its runbook and records?"):
+        raise Refused("nothing was removed", remedy="answer y, or give --yes")
+    with talk.working(f"removing {name}"):
+        removed = deployment.remove(
+            name,
+            aws=aws,
+            clock=SystemClock(),
+            artifact_bucket=artifact_bucket,
+            on_progress=DeployProgress(talk),
+        )
+    if json:
+        results.json(patch_text.removed_json(removed))
+    else:
+        patch_text.show_removed(results, removed)
+
+
+def _show_removal(results: Results, name: str, aws: Aws) -> None:
+    found = Stacks(aws, clock=SystemClock()).find(name) is not None
+    answer: dict[str, Any] = {"dry_run": True, "stacks": [name] if found else []}
+    if results.as_json:
+        results.json(answer)
+    elif found:
+        results.line(f"would delete: {name}, then every zip, layer and runbook of it")
+    else:
+        results.line(f"there is no stack {name}; would look for zips, layers and runbooks that it left")
+
+
+def _layer(uri: Text) -> GivenLayer | None:
+    if uri is None:
+        return None
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    if not uri.startswith("s3://") or not bucket or not key:
+        raise Invalid(f"--layer {uri!r} is no place of an object", remedy="write --layer s3://BUCKET/KEY")
+    return GivenLayer(bucket=bucket, key=key)

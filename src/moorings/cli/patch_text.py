@@ -1,0 +1,48 @@
+"""How patching's values look: as text for people, as objects for `--json`. Nothing here calls anything."""
+
+from dataclasses import asdict
+from typing import Any
+
+from moorings.cli.output import Results, counted
+from moorings.deploy.patching import Deployed, Removed
+
+
+def deployed_json(deployed: Deployed) -> dict[str, Any]:
+    """What `deploy --json` prints."""
+    return {**asdict(deployed), "outputs": dict(deployed.outputs)}
+
+
+def show_deployed(results: Results, deployed: Deployed) -> None:
+    """What `deploy` prints."""
+    rows = [
+        ("stack", f"{deployed.stack} in {deployed.region}"),
+        ("runbook", deployed.runbook),
+        ("function", deployed.function),
+        ("role of runs", deployed.automation_role),
+        ("roles for Azure to trust", deployed.function_role),
+        ("", deployed.keeper_role),
+        ("trust anchors", "bundled" if deployed.anchors else "none, or the given layer's own"),
+        ("dashboard", deployed.outputs.get("DashboardName", "")),
+    ]
+    results.table(("DEPLOYED", ""), rows)
+    results.line()
+    results.line("A node is patched with")
+    results.line(
+        f"  aws ssm start-automation-execution --document-name {deployed.runbook} --parameters InstanceId=mi-…",
+        style="bold",
+    )
+
+
+def removed_json(removed: Removed) -> dict[str, Any]:
+    """What `remove --json` prints."""
+    return asdict(removed)
+
+
+def show_removed(results: Results, removed: Removed) -> None:
+    """What `remove` prints."""
+    stored = counted(removed.artifacts, "stored object")
+    results.line(
+        f"removed: {', '.join(removed.stacks) or 'no stack'}; {stored}{', the bucket' if removed.bucket else ''}"
+    )
+    for sentence in removed.kept:
+        results.line(f"stays: {sentence}")
