@@ -38,7 +38,9 @@ def test_a_document_is_described_by_what_it_says(ssm: Any) -> None:
     declared = {"word": {"type": "String", "default": "a", "description": "a word"}, "lines": {"type": "StringList"}}
     text = json.dumps(content(parameters=declared))
 
-    made = create(ssm, text=text, Tags=[{"Key": "Owner", "Value": "us"}], VersionName="one", DisplayName="Mine as shown")
+    made = create(
+        ssm, text=text, Tags=[{"Key": "Owner", "Value": "us"}], VersionName="one", DisplayName="Mine as shown"
+    )
 
     assert made["Status"] == "Creating"
     shown = ssm.describe_document(Name="Mine")["Document"]

@@ -267,6 +267,16 @@ def test_replies_that_come_again_after_a_restart_count_once(replay: Replayed) ->
     assert invocation(on).detail is Detail.SUCCESS
 
 
+def test_a_service_that_takes_no_replies_acknowledges_none_and_learns_from_the_repeated_ones(replay: Replayed) -> None:
+    on = replay("restart-unacked-reply")
+    on.nodes.takes_replies = False
+    for line in on.steps():
+        on.nodes.takes_replies = line["t"] > 11
+
+    assert len(on.acks) == 2
+    assert invocation(on).detail is Detail.SUCCESS
+
+
 def test_the_newest_connection_gets_the_jobs(replay: Replayed, clock: SteppedClock) -> None:
     on = replay("control-channel-reconnect")
     older: list[bytes] = []

@@ -28,11 +28,21 @@ class ControlChannel:
     Of several channels of one node the newest gets the jobs; each takes what its agent says.
     """
 
-    def __init__(self, *, node_id: str, commands: Commands, clock: Clock, send: Callable[[bytes], None]) -> None:
+    def __init__(
+        self,
+        *,
+        node_id: str,
+        commands: Commands,
+        clock: Clock,
+        send: Callable[[bytes], None],
+        takes_replies: Callable[[], bool],
+    ) -> None:
+        """`takes_replies`: asked for each reply; one that is not taken is not acknowledged, and comes again."""
         self._node_id = node_id
         self._commands = commands
         self._clock = clock
         self._send = send
+        self._takes_replies = takes_replies
 
     def open(self) -> None:
         """The agent has shown its token: it gets its messages here from now on."""
@@ -64,6 +74,8 @@ class ControlChannel:
             self._commands.acknowledged(ack["jobId"], code=str(ack["statusCode"]))
 
     def _replied(self, frame: Frame, payload: Mapping[str, Any]) -> None:
+        if not self._takes_replies():
+            return
         job = payload["jobId"]
         if self._is_mine(job):
             self._commands.replied(job, replies.parse(payload["content"], reply_id=str(frame.id)))

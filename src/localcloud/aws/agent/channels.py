@@ -76,7 +76,13 @@ class ControlChannels:
 
     def channel(self, node_id: str, send: Any) -> ControlChannel:
         """A channel of a node that may have one; `send` takes the frames for it, on any thread."""
-        return ControlChannel(node_id=node_id, commands=self._commands, clock=self._world.clock, send=send)
+        return ControlChannel(
+            node_id=node_id,
+            commands=self._commands,
+            clock=self._world.clock,
+            send=send,
+            takes_replies=lambda: self._nodes.takes_replies,
+        )
 
     async def serve(self, server: Server, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one WebSocket (an ASGI scope of that type) until either side ends it."""

@@ -32,6 +32,39 @@
 | UpdateKeyPair | false, until `ManagedNodes.ask_for_new_key` sets it; the key's change clears it |
 | AcknowledgeMessage, SendReply, FailMessage for an unknown message | InvalidMessageId, status 400 |
 | many polls at once | `HELD_POLLS` are held, the others answered at once (the agent then pauses 2 s) |
+| open control channel | the node is Online, however old its last heartbeat |
+| tokens of a control channel | good once; of one node the last 8 are kept; a wrong one closes the channel with 1008 |
+| message offered on the channel, not acknowledged | again after 5 s and on each new channel; after 3 times to polls too |
+| agent without room (51402), or closing (51401) | offered again after 10 s |
+| acknowledgements 51406, 51408; any other but 200 and 51405 | the invocation is Failed; Undeliverable |
+| reply to a message that nobody sent | acknowledged on the channel, so that it ends; InvalidMessageId on ec2messages |
+| CreateDocument without DocumentFormat, GetDocument without one | JSON, also for what was written in YAML |
+| UpdateDocument without DocumentVersion | the latest version is meant |
+| content that is not new | DuplicateDocumentContent, if any version of the document has the same text and attachments |
+| documents of AWS: update, delete | InvalidDocumentOperation |
+| reserved document names, attachments that cannot be read | ValidationException |
+| URL of an attachment in GetDocument | absent |
+| other document types | Policy, Session, AppConfig's are kept; Package, ChangeCalendar and the rest are refused |
+| SendCommand with neither or both of InstanceIds and Targets | InvalidInstanceId |
+| node given by id on another platform, found by tag | UnsupportedPlatformType; InvalidPlatform for that node |
+| node found by tag that the caller may not use | AccessDenied for that node |
+| node without a heartbeat so far | fits every platform |
+| allowedPattern with an `{{ssm:}}` reference as value | left to the agent, which resolves it first |
+| execution timeout of several steps | their sum; of steps that demand a platform, the slowest platform's |
+| undelivered at TimeoutSeconds | offered no more, but Pending or Delayed until the total timeout |
+| when Pending becomes Delayed | `DELAYED_AFTER` (scaled) without anybody fetching it |
+| cancelled while the agent has it | Cancelling; Cancelled when the agent says so or after `CANCEL_GRACE` (scaled) |
+| late results after an end | outputs of steps are still merged, the status stays |
+| command without any success and too few errors | Incomplete, status Failed; see `commands/status.py` |
+| Terminated, Undeliverable and their like | status Cancelled and Failed |
+| document with several steps, GetCommandInvocation without PluginName | InvalidPluginName |
+| unknown command id in GetCommandInvocation | InvocationDoesNotExist |
+| skipped step | Success, code 0 |
+| output of a step that is not over | not shown |
+| lag of invocations after SendCommand | none, until `Commands.invocation_lag` is set |
+| inventory of patching that cannot be read | InvalidItemContentException |
+| compliance of type Patch | follows from AWS:PatchCompliance, until somebody puts items of that type |
+| filters of compliance | every member of an item, and those of its execution |
 """
 
 from datetime import timedelta

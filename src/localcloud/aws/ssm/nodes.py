@@ -28,7 +28,8 @@ class ManagedNodes:
     """All managed nodes of a world, in every Region. Threads may share it; nodes are values, changed by replacement.
 
     Adjustable: `heartbeat_threshold` (emulated time, scaled by the clock), `token_lifetime` (real time), `poll_hold`
-    (emulated) and `held_polls` of the agent's long polls, `control_channel` (off: agents are kept on ec2messages).
+    (emulated) and `held_polls` of the agent's long polls, `control_channel` (off: agents are kept on ec2messages),
+    `takes_replies` (off: replies on control channels are lost, unacknowledged; agents send them again).
     `refusals` counts refused registrations by code.
     """
 
@@ -38,6 +39,7 @@ class ManagedNodes:
         self.poll_hold = choices.POLL_HOLD
         self.held_polls = choices.HELD_POLLS
         self.control_channel = True
+        self.takes_replies = True
         self.refusals: Counter[str] = Counter()
         self._world = world
         self._activations = world.part(Activations)

@@ -4,27 +4,18 @@ No thread waits for a command: what time changes is settled when somebody looks,
 on it (the next node's turn). `Commands(world)` is what the API's operations and both of the agent's channels share.
 """
 
-import json
 import threading
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from localcloud.automation.scheduler import Scheduler
 from localcloud.aws.ssm import choices
-from localcloud.aws.ssm.commands.model import (
-    CANCEL_TOPIC,
-    SEND_TOPIC,
-    Command,
-    Invocation,
-    Reply,
-    command_of,
-    merged,
-    message_id,
-)
-from localcloud.aws.ssm.commands.outbox import Message, Outbox
+from localcloud.aws.ssm.commands import messages
+from localcloud.aws.ssm.commands.model import Command, Invocation, Reply, command_of, merged, message_id
+from localcloud.aws.ssm.commands.outbox import Outbox
+from localcloud.aws.ssm.commands.record import Record
 from localcloud.aws.ssm.commands.status import Detail, advanced, aggregate, reported
 from localcloud.aws.ssm.node import ManagedNode
 from localcloud.errors import ServiceError
@@ -36,13 +27,6 @@ if TYPE_CHECKING:
 _ACCEPTED = frozenset({"200", "51405"})  # 51405: it has the command already
 _NO_ROOM = frozenset({"51401", "51402"})
 _UNREADABLE = frozenset({"51406", "51408"})
-
-
-@dataclass(slots=True)
-class _Record:
-    command: Command
-    invocations: dict[str, Invocation]
-    replies: set[str] = field(default_factory=set)  # ids of the replies that were taken in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +57,7 @@ class Commands:
         self._clock = world.clock
         self._timers = Scheduler(world.clock, workers=1)
         self.outbox = Outbox(world.clock, self._timers)
-        self._records: dict[str, _Record] = {}
+        self._records: dict[str, Record] = {}
         self._open: set[str] = set()
         self._cancels: set[str] = set()
         self._lock = threading.RLock()
@@ -83,15 +67,18 @@ class Commands:
     ) -> Sent:
         """Note a command and send it to the first nodes. `refused`: nodes to which it does not go, and why."""
         ended = refused or {}
-        invocations = {
-            node.id: Invocation(node_id=node.id, node_name=node.name, detail=ended.get(node.id, Detail.PENDING))
-            for node in nodes
-        }
+        record = Record(
+            command,
+            [
+                Invocation(node_id=node.id, node_name=node.name, detail=ended.get(node.id, Detail.PENDING))
+                for node in nodes
+            ],
+        )
         with self._lock:
-            record = self._records[command.id] = _Record(command=command, invocations=invocations)
+            self._records[command.id] = record
             self._open.add(command.id)
-            first = self._shown(record)
-            self._settle(record)
+            first = _shown(record)
+            self._go_on(record)
         self._timers.at(command.expires_at, lambda: self._settle_by_id(command.id))
         return first
 
@@ -102,14 +89,14 @@ class Commands:
             if record is None or record.command.region != region:
                 raise ServiceError("InvalidCommandId", f"There is no command {command_id}.")
             self._settle(record)
-            return self._shown(record)
+            return _shown(record)
 
     def all(self, region: str) -> list[Sent]:
         """Every command of a Region as it is now."""
         with self._lock:
             for command_id in list(self._open):
                 self._settle(self._records[command_id])
-            return [self._shown(one) for one in self._records.values() if one.command.region == region]
+            return [_shown(one) for one in self._records.values() if one.command.region == region]
 
     def shows_invocations(self, command: Command) -> bool:
         """Whether its invocations can be found by now."""
@@ -120,19 +107,18 @@ class Commands:
 
         Raises ServiceError InvalidCommandId, or InvalidInstanceId for a node to which it was not sent.
         """
-        self.find(command_id, region=region)
         wanted = set(node_ids)
         with self._lock:
+            found = self.find(command_id, region=region).invocations
             record = self._records[command_id]
-            if unknown := wanted - set(record.invocations):
+            if unknown := wanted - {one.node_id for one in found}:
                 raise ServiceError("InvalidInstanceId", min(unknown))
-            chosen = wanted or set(record.invocations)
-            if all(one.node_id in chosen or one.detail.terminal for one in record.invocations.values()):
+            chosen = [one for one in found if not one.detail.terminal and (not wanted or one.node_id in wanted)]
+            if len(chosen) == record.open:
                 record.command = replace(record.command, cancelled=True)
-            for invocation in list(record.invocations.values()):
-                if invocation.node_id in chosen and not invocation.detail.terminal:
-                    self._cancel_on(record, invocation)
-            self._settle(record)
+            for invocation in chosen:
+                self._cancel_on(record, invocation)
+            self._go_on(record)
 
     def knows(self, message: str) -> bool:
         """Whether a message of this id was ever sent."""
@@ -154,8 +140,8 @@ class Commands:
                 news = Detail.IN_PROGRESS
             else:
                 news = Detail.FAILED if code in _UNREADABLE else Detail.UNDELIVERABLE
-            self._put(record, replace(invocation, delivered=True, detail=advanced(invocation.detail, news)))
-            self._settle(record)
+            record.put(replace(invocation, delivered=True, detail=advanced(invocation.detail, news)))
+            self._go_on(record)
             return True
 
     def replied(self, message: str, reply: Reply) -> bool:
@@ -168,8 +154,6 @@ class Commands:
             if reply.id in record.replies:
                 return True
             record.replies.add(reply.id)
-            self._settle(record)
-            invocation = record.invocations[invocation.node_id]
             news = reported(reply.status)
             if news.terminal:
                 self.outbox.remove(message)
@@ -180,8 +164,8 @@ class Commands:
                 steps=merged(invocation.steps, reply.steps),
                 trace=reply.trace or invocation.trace,
             )
-            self._put(record, changed)
-            self._settle(record)
+            record.put(changed)
+            self._go_on(record)
             return True
 
     def lose_node(self, node_id: str) -> None:
@@ -189,12 +173,11 @@ class Commands:
         with self._lock:
             for command_id in list(self._open):
                 record = self._records[command_id]
-                invocation = record.invocations.get(node_id)
+                invocation = record.get(node_id)
                 if invocation is not None and not invocation.delivered:
                     self.outbox.remove(message_id(command_id, node_id))
-                    detail = advanced(invocation.detail, Detail.UNDELIVERABLE)
-                    self._put(record, replace(invocation, detail=detail))
-                    self._settle(record)
+                    record.put(replace(invocation, detail=advanced(invocation.detail, Detail.UNDELIVERABLE)))
+                    self._go_on(record)
 
     def run_due(self) -> None:
         """Do at once what is due by the clock; a thread of its own does so too, a moment later."""
@@ -205,15 +188,14 @@ class Commands:
         self.outbox.close()
         self._timers.close()
 
-    def _shown(self, record: _Record) -> Sent:
-        return Sent(command=record.command, invocations=tuple(record.invocations.values()))
-
-    def _invocation(self, message: str) -> tuple[_Record, Invocation] | None:
+    def _invocation(self, message: str) -> tuple[Record, Invocation] | None:
+        """What a message is about, with the time that has passed for it taken into account."""
         command_id, node_id = command_of(message)
         record = self._records.get(command_id)
-        if record is None or node_id not in record.invocations:
+        invocation = record.get(node_id) if record else None
+        if record is None or invocation is None:
             return None
-        return record, record.invocations[node_id]
+        return record, self._age(record, invocation, self._clock.now())
 
     def _acknowledged_cancel(self, message: str) -> bool:
         if message not in self._cancels:
@@ -221,101 +203,70 @@ class Commands:
         self.outbox.remove(message)
         return True
 
-    def _put(self, record: _Record, invocation: Invocation) -> None:
-        record.invocations[invocation.node_id] = invocation
-
     def _settle_by_id(self, command_id: str) -> None:
         with self._lock:
             self._settle(self._records[command_id])
 
-    def _settle(self, record: _Record) -> None:
+    def _settle(self, record: Record) -> None:
         """Let time pass for a command, then let the next nodes have their turn."""
-        if record.command.id not in self._open:
-            return
-        now = self._clock.now()
-        for invocation in list(record.invocations.values()):
-            later = self._aged(record.command, invocation, now)
-            if later is not invocation.detail:
-                self._put(record, replace(invocation, detail=later))
-                if later.terminal:
-                    self.outbox.remove(message_id(record.command.id, invocation.node_id))
-        self._go_on(record, now)
-        if all(one.detail.terminal for one in record.invocations.values()):
-            self._open.discard(record.command.id)
+        if record.command.id in self._open:
+            now = self._clock.now()
+            for invocation in record.all():
+                self._age(record, invocation, now)
+            self._go_on(record)
+
+    def _age(self, record: Record, invocation: Invocation, now: datetime) -> Invocation:
+        later = self._aged(record.command, invocation, now)
+        if later is invocation.detail:
+            return invocation
+        changed = replace(invocation, detail=later)
+        record.put(changed)
+        if later.terminal:
+            self.outbox.remove(message_id(record.command.id, invocation.node_id))
+        return changed
 
     def _aged(self, command: Command, invocation: Invocation, now: datetime) -> Detail:
-        present = invocation.detail
+        present, since = invocation.detail, invocation.cancelling_since
         if present.terminal:
             return present
         if now >= command.expires_at:
             return Detail.DELIVERY_TIMED_OUT
-        since = invocation.cancelling_since
         if since is not None and now >= since + self._clock.scaled(choices.CANCEL_GRACE):
             return Detail.CANCELLED
-        sent_at = invocation.sent_at
-        waits = present is Detail.PENDING and sent_at is not None and not invocation.delivered
-        if waits and sent_at is not None and now >= sent_at + self._clock.scaled(choices.DELAYED_AFTER):
-            return Detail.DELAYED
+        if present is Detail.PENDING and invocation.sent_at is not None and not invocation.delivered:
+            late = now >= invocation.sent_at + self._clock.scaled(choices.DELAYED_AFTER)
+            return Detail.DELAYED if late else present
         return present
 
-    def _go_on(self, record: _Record, now: datetime) -> None:
-        command, invocations = record.command, list(record.invocations.values())
-        waiting = [one for one in invocations if one.detail is Detail.PENDING and one.sent_at is None]
-        if not waiting:
-            return
-        total = len(invocations)
-        if sum(one.detail.error for one in invocations) > command.errors_allowed(total):
-            for one in waiting:
-                self._put(record, replace(one, detail=Detail.TERMINATED))
-            return
-        running = sum(one.sent_at is not None and not one.detail.terminal for one in invocations)
-        for one in waiting[: max(0, command.concurrency(total) - running)]:
-            self._put(record, replace(one, sent_at=now))
-            self.outbox.put(_job(command, one.node_id, now))
+    def _go_on(self, record: Record) -> None:
+        """Let the next nodes have their turn, or nobody any more."""
+        command, now = record.command, self._clock.now()
+        stopped = record.errors > command.errors_allowed(record.total)
+        limit = command.concurrency(record.total)
+        while (stopped or record.running < limit) and (invocation := record.next_unsent()) is not None:
+            if stopped:
+                record.put(replace(invocation, detail=Detail.TERMINATED))
+            else:
+                record.put(replace(invocation, sent_at=now))
+                self.outbox.put(messages.job(command, invocation.node_id, now=now))
+        if not record.open:
+            self._open.discard(command.id)
 
-    def _cancel_on(self, record: _Record, invocation: Invocation) -> None:
+    def _cancel_on(self, record: Record, invocation: Invocation) -> None:
         command, now = record.command, self._clock.now()
         unseen = self.outbox.remove(message_id(command.id, invocation.node_id))
         if invocation.sent_at is None or (unseen and not invocation.delivered):
-            self._put(record, replace(invocation, detail=Detail.CANCELLED))
+            record.put(replace(invocation, detail=Detail.CANCELLED))
             return
         if invocation.detail is Detail.CANCELLING:
             return
-        self._put(record, replace(invocation, detail=Detail.CANCELLING, cancelling_since=now))
-        cancel = _cancel(command, invocation.node_id, now)
+        record.put(replace(invocation, detail=Detail.CANCELLING, cancelling_since=now))
+        cancel = messages.cancellation(command, invocation.node_id, now=now)
         self._cancels.add(cancel.id)
         self.outbox.put(cancel)
         due = now + self._clock.scaled(choices.CANCEL_GRACE)
         self._timers.at(due, lambda: self._settle_by_id(command.id))
 
 
-def _job(command: Command, node_id: str, now: datetime) -> Message:
-    content = {
-        "CommandId": command.id,
-        "DocumentName": command.document.name,
-        "DocumentContent": command.document.content,
-        "Parameters": command.typed_parameters,
-        "OutputS3BucketName": "",
-        "OutputS3KeyPrefix": "",
-        "CloudWatchLogGroupName": "",
-        "CloudWatchOutputEnabled": "false",
-    }
-    return Message(
-        id=message_id(command.id, node_id),
-        node_id=node_id,
-        topic=f"{SEND_TOPIC}.{command.region}",
-        payload=json.dumps(content),
-        created_at=now,
-        until=command.deliver_until,
-    )
-
-
-def _cancel(command: Command, node_id: str, now: datetime) -> Message:
-    return Message(
-        id=message_id(str(uuid.uuid4()), node_id),
-        node_id=node_id,
-        topic=f"{CANCEL_TOPIC}.{command.region}",
-        payload=json.dumps({"CancelMessageId": message_id(command.id, node_id)}),
-        created_at=now,
-        until=command.expires_at,
-    )
+def _shown(record: Record) -> Sent:
+    return Sent(command=record.command, invocations=record.all())

@@ -8,8 +8,6 @@ from typing import Any
 from localcloud.aws.ssm.commands.status import Detail, reported, share
 from localcloud.aws.ssm.document_model import CommandStep, DocumentVersion, steps_of
 
-SEND_TOPIC = "aws.ssm.sendCommand"
-CANCEL_TOPIC = "aws.ssm.cancelCommand"
 _ID_PREFIX = "aws.ssm."
 
 
