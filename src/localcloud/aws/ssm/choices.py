@@ -34,7 +34,7 @@
 | many polls at once | `HELD_POLLS` are held, the others answered at once (the agent then pauses 2 s) |
 | open control channel | the node is Online, however old its last heartbeat |
 | tokens of a control channel | good once; of one node the last 8 are kept; a wrong one closes the channel with 1008 |
-| message offered on the channel, not acknowledged | again after 5 s and on each new channel; after 3 times to polls too |
+| message offered on the channel, not acknowledged | again after 5 s, on each new channel; after 3 times to polls too |
 | agent without room (51402), or closing (51401) | offered again after 10 s |
 | acknowledgements 51406, 51408; any other but 200 and 51405 | the invocation is Failed; Undeliverable |
 | reply to a message that nobody sent | acknowledged on the channel, so that it ends; InvalidMessageId on ec2messages |
