@@ -24,20 +24,27 @@ class Execution(Course):
 
     def begin(self) -> None:
         """Run. Called once, in a worker."""
+        unreadable = self._read_stored()
         with self.lock:
             if self._summary.status is not Status.PENDING:
                 return  # stopped while it was queued
             self._show(status=Status.IN_PROGRESS)
-            try:
-                self._system.fetch(self._runbook)
-            except ActionFailed as failure:
+            if unreadable:
                 self._failure = Status.FAILED
-                self._show(failure_message=str(failure))
+                self._show(failure_message=unreadable)
                 self._finish()
                 return
             self._show(parameters=self._values.values())
             self._next = self._runbook.steps[0]
             self.drive()
+
+    def _read_stored(self) -> str:
+        """Read Parameter Store for the defaults, without the lock; why that failed, or ""."""
+        try:
+            self._system.fetch(self._runbook)
+        except ActionFailed as failure:
+            return str(failure)
+        return ""
 
     def stop(self, kind: StopType) -> None:
         """Cancel the execution, or let it end after the step that runs; raises CannotStop if it is over or stopping."""

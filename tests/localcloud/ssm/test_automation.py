@@ -368,7 +368,18 @@ def test_more_tags_than_five_at_start_are_refused(ssm: Any, create: Callable[...
 
 
 @pytest.fixture
-def as_role(world: World, role: Callable[..., None], client: Callable[..., Any]) -> Callable[..., Any]:
+def set_rights(client: Callable[..., Any]) -> Callable[..., None]:
+    """Gives a role exactly these statements."""
+
+    def set_to(name: str, *statements: dict[str, Any]) -> None:
+        policy = json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+        client("iam").put_role_policy(RoleName=name, PolicyName="rights", PolicyDocument=policy)
+
+    return set_to
+
+
+@pytest.fixture
+def as_role(world: World, role: Callable[..., None], set_rights: Callable[..., None]) -> Callable[..., Any]:
     """Clients of a role with exactly the given statements."""
     import boto3
 
@@ -376,9 +387,7 @@ def as_role(world: World, role: Callable[..., None], client: Callable[..., Any])
 
     def make(*statements: dict[str, Any]) -> Any:
         role("starter", TRUST)
-        iam = client("iam")
-        policy = {"Version": "2012-10-17", "Statement": list(statements)}
-        iam.put_role_policy(RoleName="starter", PolicyName="rights", PolicyDocument=json.dumps(policy))
+        set_rights("starter", *statements)
         arn = f"arn:aws:sts::{world.account}:assumed-role/starter/me"
         who = world.credentials.issue(Principal(kind=Kind.ROLE, arn=arn, role_name="starter", session="me"))
         session = boto3.Session(
@@ -391,7 +400,11 @@ def as_role(world: World, role: Callable[..., None], client: Callable[..., Any])
 
 
 def test_whoever_starts_a_runbook_with_a_role_must_be_allowed_to_pass_it(
-    create: Callable[..., None], role: Callable[..., None], as_role: Callable[..., Any], world: World
+    create: Callable[..., None],
+    role: Callable[..., None],
+    as_role: Callable[..., Any],
+    set_rights: Callable[..., None],
+    world: World,
 ) -> None:
     create("Node", NODE)
     role("automation", TRUST)
@@ -403,6 +416,14 @@ def test_whoever_starts_a_runbook_with_a_role_must_be_allowed_to_pass_it(
     assert code_of(lambda: poor.start_automation_execution(DocumentName="Node", Parameters=given)) == (
         "AccessDeniedException"
     )
+    passes = {
+        "Effect": "Allow",
+        "Action": "iam:PassRole",
+        "Resource": arn,
+        "Condition": {"StringEquals": {"iam:PassedToService": "ssm.amazonaws.com"}},
+    }
+    set_rights("starter", start, passes)
+    assert poor.start_automation_execution(DocumentName="Node", Parameters=given)["AutomationExecutionId"]
 
 
 def test_without_a_role_steps_act_as_whoever_started(
@@ -444,3 +465,104 @@ def test_the_published_quotas_throttle_starts(ssm: Any, create: Callable[..., No
     ssm.start_automation_execution(DocumentName="Loop")
 
     assert code_of(lambda: ssm.start_automation_execution(DocumentName="Loop")) == "ThrottlingException"
+
+
+STORED = """
+schemaVersion: '0.3'
+parameters:
+  Name: {type: String, default: '{{ ssm:/run/name }}'}
+  Names: {type: StringList, default: ['{{ ssm:/run/name }}']}
+outputs: [Look.Name]
+mainSteps:
+- name: Look
+  action: aws:executeAwsApi
+  inputs: {Service: ssm, Api: GetParameter, Name: '{{ Name }}'}
+  outputs: [{Name: Name, Selector: $.Parameter.Name, Type: String}]
+"""
+
+
+def test_defaults_of_parameter_store_are_read_at_the_start(
+    ssm: Any, create: Callable[..., None], finish: Callable[[str], dict[str, Any]]
+) -> None:
+    ssm.put_parameter(Name="/run/name", Value="/run/name", Type="String")
+    create("Stored", STORED)
+    shown = finish(ssm.start_automation_execution(DocumentName="Stored")["AutomationExecutionId"])
+
+    assert shown["AutomationExecutionStatus"] == "Success"
+    assert shown["Parameters"] == {"Name": ["/run/name"], "Names": ["/run/name"]}
+    assert shown["Outputs"]["Look.Name"] == ["/run/name"]
+
+
+def test_a_default_that_cannot_be_read_fails_the_run_before_its_first_step(
+    ssm: Any, create: Callable[..., None], finish: Callable[[str], dict[str, Any]]
+) -> None:
+    create("Stored", STORED)
+    missing = finish(ssm.start_automation_execution(DocumentName="Stored")["AutomationExecutionId"])
+    ssm.put_parameter(Name="/run/name", Value="hidden", Type="SecureString")
+    secret = finish(ssm.start_automation_execution(DocumentName="Stored")["AutomationExecutionId"])
+
+    for shown in (missing, secret):
+        assert shown["AutomationExecutionStatus"] == "Failed"
+        assert shown["StepExecutions"][0]["StepStatus"] == "Pending"
+        assert "/run/name" in shown["FailureMessage"]
+        assert "hidden" not in shown["FailureMessage"]
+
+
+def test_rights_are_asked_of_the_execution_with_its_tags(
+    ssm: Any, create: Callable[..., None], as_role: Callable[..., Any]
+) -> None:
+    create("Loop", LOOP)
+    tagged, other = (
+        ssm.start_automation_execution(DocumentName="Loop", Tags=[{"Key": "team", "Value": team}])
+        for team in ("mine", "theirs")
+    )
+    mine = {"StringEquals": {"aws:ResourceTag/team": "mine"}}
+    reader = as_role({"Effect": "Allow", "Action": "ssm:GetAutomationExecution", "Resource": "*", "Condition": mine})
+
+    assert reader.get_automation_execution(AutomationExecutionId=tagged["AutomationExecutionId"])
+    assert code_of(lambda: reader.get_automation_execution(AutomationExecutionId=other["AutomationExecutionId"])) == (
+        "AccessDeniedException"
+    )
+    assert code_of(reader.describe_automation_executions) == "AccessDeniedException"
+
+
+def test_a_step_of_the_role_is_bound_by_the_roles_policy(
+    ssm: Any,
+    create: Callable[..., None],
+    finish: Callable[[str], dict[str, Any]],
+    role: Callable[..., None],
+    world: World,
+) -> None:
+    role("automation", TRUST)
+    create(
+        "Delete",
+        """
+schemaVersion: '0.3'
+assumeRole: '{{ Role }}'
+parameters: {Role: {type: 'AWS::IAM::Role::Arn'}}
+mainSteps:
+- name: Delete
+  action: aws:executeAwsApi
+  inputs: {Service: ssm, Api: DeleteParameter, Name: x}
+""",
+    )
+    arn = f"arn:aws:iam::{world.account}:role/automation"
+    started = ssm.start_automation_execution(DocumentName="Delete", Parameters={"Role": [arn]})
+    (delete,) = finish(started["AutomationExecutionId"])["StepExecutions"]
+
+    assert delete["StepStatus"] == "Failed"
+    assert delete["FailureDetails"]["FailureType"] == "Permission"
+
+
+def test_a_cloud_that_goes_down_stops_its_executions(
+    ssm: Any, create: Callable[..., None], settle: Callable[[], None], world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    create("Node", NODE)
+    for _ in range(5):
+        ssm.start_automation_execution(DocumentName="Node", Parameters={"NodeId": ["mi-1"]})
+    settle()
+    engine = world.part(Automations).engine("us-east-1")
+    world.close()
+
+    assert engine.scheduler.threads == 0
+    assert not caplog.records
