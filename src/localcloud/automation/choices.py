@@ -75,7 +75,7 @@
 | FailureDetails.Details | VerificationErrorMessage: the failure's message |
 | a default of Parameter Store that cannot be read | the run fails before its first step |
 | a Timestamp of aws:sleep under a scaled clock | the time that remains is scaled like a duration |
-| role and rights of a child execution | its own role, if it names one, else the starter's; PassRole is not asked again |
+| role and rights of a child execution | its own role, else the starter's; PassRole is not asked again |
 | order of the listings | executions: the newest first; steps: the document's, the passes of a loop behind the loop |
 | ExecutionStartTime | when it was asked for, also of one that was queued |
 | tags in Targets | those of managed nodes |
