@@ -83,6 +83,9 @@ class LocalCloud:
                 self._listener = front.listen(self._world, loopback_socket(self._port))
                 self._world.endpoint_url = self.endpoint_url
                 self.schedules.start()
+            else:
+                # As above: whoever calls first may do so from several threads at once.
+                _ = self._world.endpoint
         except BaseException:
             self.stop()
             raise

@@ -26,11 +26,12 @@ def listen(
 
 def _app(world: "World", noticing: Callable[[Request], None] | None) -> ASGIApp:
     server, channels = world.part(started_server), world.part(ControlChannels)
+    endpoint = world.endpoint  # now: threads that load moto at the same time meet it half loaded
 
     def begin(request: Request) -> Response | Held:
         if noticing is not None:
             noticing(request)
-        return world.endpoint.begin(request)
+        return endpoint.begin(request)
 
     over_http = server.blocking(begin)
 

@@ -24,6 +24,8 @@ from moorings.patching.upkeep import Upkeep
 from moorings.settings import PatchingSettings
 
 _PATIENCE = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=2, read_timeout=5)
+# The nonce binds a document to one execution; its age only bounds how long the command and its retries may take.
+LONGEST_DELIVERY = timedelta(minutes=15)
 ROOTS, ISSUERS, TLS = "roots.pem", "issuers.pem", "tls.pem"
 
 
@@ -36,7 +38,14 @@ class AttestedDocuments:
 
     def verify(self, encoded: str, *, nonce: str, now: datetime) -> tuple[str, str]:
         """See `ports.Documents.verify`."""
-        vm = verify(encoded, nonce=nonce, anchors=self._anchors, now=now, environment=self._environment)
+        vm = verify(
+            encoded,
+            nonce=nonce,
+            anchors=self._anchors,
+            now=now,
+            max_age=LONGEST_DELIVERY,
+            environment=self._environment,
+        )
         return vm.subscription_id, vm.vm_id
 
     @cached_property

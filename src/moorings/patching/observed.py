@@ -205,7 +205,7 @@ class Operation:
     """A long-running operation as its monitor shows it; `code` and `message` if it failed."""
 
     state: OperationState
-    code: str = ""
+    code: str = field(default="", repr=False)
     message: str = ""
 
 

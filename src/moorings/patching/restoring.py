@@ -131,7 +131,7 @@ def _write(run: Run, move: Move, sight: Sight, compute: Compute, outside: Outsid
         return outside.records.save(replace(run, restore=replace(before, note=busy.message[:300]))), False
     except CloudFault as fault:
         # It may have had its effect: the next look tells.
-        outside.journal.record("answer_lost", call=fault.call, code=fault.code)
+        outside.journal.record("answer_lost", call=fault.call, error=fault.message)
         return run, False
     after = replace(run.restore, pending=monitor, pending_kind=kind)
     return outside.records.save(replace(run, restore=after)), isinstance(move, MakeDisk)
