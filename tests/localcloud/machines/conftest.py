@@ -3,8 +3,11 @@
 import itertools
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.localcloud.machines.bench import Bench
 
 from localcloud.cloud import LocalCloud
 from localcloud.errors import CannotRun
@@ -82,3 +85,16 @@ def enrolling(cloud: LocalCloud) -> str:
     return ENROL.format(
         source=cloud.machines.package_source, code=activation["ActivationCode"], id=activation["ActivationId"]
     )
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Any]:
+    made: list[Bench] = []
+
+    def make(scenario: str, **options: Any) -> Bench:
+        made.append(Bench(tmp_path, scenario, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()

@@ -114,6 +114,13 @@ def test_a_script_that_a_power_cut_interrupts_runs_again(make: Make, enrolling: 
     assert machine.run(["cat", "/root/runs"]).stdout == "run\nrun\n"
 
 
+def test_a_script_may_restart_the_agent_that_runs_it(make: Make, enrolling: str, commands: Commands) -> None:
+    machine = commands.online(make(user_data=enrolling))
+    lines = ("echo run >>/root/runs", "systemctl restart amazon-ssm-agent", "sleep 0.3", "cat /root/runs")
+    result = commands.result(machine, commands.send(machine, *lines))
+    assert (result["Status"], result["StandardOutputContent"]) == ("Success", "run\n")
+
+
 def test_a_stored_parameter_is_read_by_the_node(make: Make, enrolling: str, commands: Commands) -> None:
     machine = commands.online(make(user_data=enrolling))
     commands.ssm.put_parameter(Name="/demo/word", Value="from the store", Type="String", Overwrite=True)
