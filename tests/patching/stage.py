@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,12 @@ class Crash(BaseException):
 def runbook() -> Runbook:
     """The runbook as the engine sees it."""
     return validation.runbook(parsing.load(RUNBOOK.read_text(), format="YAML"))
+
+
+@lru_cache(maxsize=256)
+def decoded(body: str) -> Run:
+    """The record in a stored text; records are values, so the same one may be handed out twice."""
+    return codec.decode(Run, body)
 
 
 class Ticker:
@@ -100,22 +106,22 @@ class Table:
     def load(self, execution: str) -> Run | None:
         self.before_call("record read")
         body = self.bodies.get(execution)
-        return codec.decode(Run, body) if body else None
+        return decoded(body) if body else None
 
     def save(self, run: Run) -> Run:
         self.before_call("record write")
         body = self.bodies.get(run.execution)
-        there = codec.decode(Run, body) if body else None
+        there = decoded(body) if body else None
         if (there.version if there else 0) != run.version:
             raise Busy("somebody else", retry_after=timedelta(seconds=5))
         body = codec.encode(replace(run, version=run.version + 1))
         self.bodies[run.execution] = body
         self.after_call("record write")
-        return codec.decode(Run, body)
+        return decoded(body)
 
     def due(self, now: datetime, *, limit: int) -> list[str]:
         self.before_call("record query")
-        runs = [codec.decode(Run, body) for body in self.bodies.values()]
+        runs = [decoded(body) for body in self.bodies.values()]
         waiting = [run for run in runs if run.look_at is not None and run.look_at <= now]
         return [run.execution for run in sorted(waiting, key=lambda run: run.look_at or now)][:limit]
 
@@ -172,7 +178,7 @@ class Stage:
         )  # fmt: skip
         self.patching = Patching(self.outside)
         self.upkeep = Upkeep(self.outside)
-        actions = (_Function(self), _Command(self), _Api(self), ExecuteScript())
+        actions = (FunctionStep(self), CommandStep(self), ApiStep(self), ExecuteScript())
         self.engine = Engine(
             clock=self.clock, actions={one.name: one for one in actions}, documents=self, surrounder=self, workers=2
         )
@@ -229,7 +235,7 @@ class Stage:
 
     def record(self, execution: str) -> Run:
         """The run's record."""
-        return codec.decode(Run, self.table.bodies[execution])
+        return decoded(self.table.bodies[execution])
 
     def close(self) -> None:
         self.engine.close()
@@ -271,7 +277,7 @@ class _Acting:
         pass
 
 
-class _Function(_Acting):
+class FunctionStep(_Acting):
     """Lambda: the room's calls in process."""
 
     name = "aws:invokeLambdaFunction"
@@ -291,7 +297,7 @@ class _Function(_Acting):
         return Finished(root=answer, outputs={"Payload": answer})
 
 
-class _Command(_Acting):
+class CommandStep(_Acting):
     """Run Command, blocking as aws:runCommand does."""
 
     name = "aws:runCommand"
@@ -315,7 +321,7 @@ class _Command(_Acting):
         return Finished(root=outputs, outputs=outputs)
 
 
-class _Api(_Acting):
+class ApiStep(_Acting):
     """The two API calls that the runbook makes."""
 
     name = "aws:executeAwsApi"
