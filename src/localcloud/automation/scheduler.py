@@ -64,6 +64,7 @@ class Scheduler:
         self._pool = _Pool(limit=workers)
         self._heap: list[tuple[datetime, int, Timer]] = []
         self._numbers = itertools.count()
+        self._tidy_at = _TIDY_FROM
         self._firing = threading.RLock()  # timers fire one after another, whoever fires them
         self._wake = threading.Event()
         self._closed = False
@@ -189,9 +190,10 @@ class Scheduler:
 
     def _tidy(self) -> None:
         # A step's timeout is mostly cancelled long before its time: without this the heap would keep a week of them.
-        if len(self._heap) >= _TIDY_FROM and next(self._numbers) % _TIDY_FROM == 0:
+        if len(self._heap) >= self._tidy_at:
             self._heap = [entry for entry in self._heap if entry[2].work is not None]
             heapq.heapify(self._heap)
+            self._tidy_at = max(_TIDY_FROM, 2 * len(self._heap))
 
     def _tick(self) -> None:
         while not self._closed:
