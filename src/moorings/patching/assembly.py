@@ -13,12 +13,15 @@ from moorings.attestation.azure import verify
 from moorings.clock import Clock, SystemClock
 from moorings.clouds.azure import Place, cloud_named
 from moorings.clouds.federation import web_identity
+from moorings.errors import MooringsError, family_of
 from moorings.patching.aws import EventNews, SsmExecutions, SsmNodes
 from moorings.patching.credentials import AzureClouds
+from moorings.patching.deleting import Deleter
 from moorings.patching.dynamodb import DynamoGuards, DynamoRecords
 from moorings.patching.journal import PowertoolsJournal
+from moorings.patching.model import execution_id
 from moorings.patching.outside import Outside
-from moorings.patching.ports import Countdown
+from moorings.patching.ports import AzureRefused, Countdown
 from moorings.patching.service import Patching
 from moorings.patching.upkeep import Upkeep
 from moorings.settings import PatchingSettings
@@ -89,6 +92,18 @@ class PatchingRoom:
         """Look after every run that is due; see `upkeep.Upkeep.run`."""
         self._clouds.countdown = countdown
         return self.upkeep.run(countdown)
+
+    def collect(self, execution: str, countdown: Countdown, *, rehearse: bool) -> dict[str, Any]:
+        """Delete what a run left behind, for a person who named it; see `upkeep.Upkeep.collect`. What that person has
+        to mend is an answer, not an error of the function."""
+        self._clouds.countdown = countdown
+        try:
+            deleted, kept = self.upkeep.collect(execution_id(execution), deleter=Deleter.PERSON, rehearse=rehearse)
+        except MooringsError as error:
+            return {"refused": error.message, "remedy": error.remedy, "family": family_of(error).word}
+        except AzureRefused as error:
+            return {"refused": f"Azure refuses: {error}", "remedy": "look at the rights", "family": "refused"}
+        return {"deleted": deleted, "kept": kept, "rehearsed": rehearse}
 
     def _azure(self, settings: PatchingSettings) -> AzureClouds:
         cloud = cloud_named(settings.azure_environment)

@@ -145,7 +145,8 @@ def _record(run: Run, *, version: int) -> dict[str, Any]:
     if run.look_at is not None:
         item["open"] = _text(OPEN)
         item["due"] = _number(epoch(run.look_at))
-        item.pop("expires")  # what still wants looking after is not forgotten
+    if run.look_at is not None or run.leftovers:
+        item.pop("expires")  # what still wants looking after is not forgotten, nor what only a person removes
     return item
 
 

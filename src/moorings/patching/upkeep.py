@@ -47,11 +47,18 @@ class Upkeep:
                 self._later(execution)
         return seen
 
-    def collect(self, execution: str, *, deleter: Deleter) -> tuple[list[str], list[str]]:
-        """Delete what an execution left behind, as far as the rule lets `deleter`: (deleted ids, reasons why not)."""
-        run = self._outside.run_of(execution)
-        over = run.phase is Phase.OVER and self._outside.executions.over(execution)
-        return self._collected(run, deleter=deleter, over=over)[1:]
+    def collect(self, execution: str, *, deleter: Deleter, rehearse: bool = False) -> tuple[list[str], list[str]]:
+        """Delete what an execution left behind, as far as the rule lets `deleter`: (deleted ids, reasons why not).
+
+        `rehearse`: only say what would be deleted. Deletes are begun, not awaited; the keeper looks again later.
+        """
+        outside = self._outside
+        run = outside.run_of(execution)
+        over = run.phase is Phase.OVER and outside.executions.over(execution)
+        after, deleted, kept = self._collected(run, deleter=deleter, over=over, rehearse=rehearse)
+        if not rehearse and (deleted or after.leftovers != run.leftovers):
+            outside.records.save(replace(after, look_at=outside.clock.now() + AFTER_A_FAILURE))
+        return deleted, kept
 
     def _look_after(self, execution: str, countdown: Countdown) -> None:
         outside = self._outside
@@ -111,7 +118,9 @@ class Upkeep:
         )
         return replace(after, look_at=later if run.expires_at else None)
 
-    def _collected(self, run: Run, *, deleter: Deleter, over: bool) -> tuple[Run, list[str], list[str]]:
+    def _collected(
+        self, run: Run, *, deleter: Deleter, over: bool, rehearse: bool = False
+    ) -> tuple[Run, list[str], list[str]]:
         """What is still there (deletes take a moment), what was deleted now, and why the rest was not."""
         outside = self._outside
         if not run.leftovers:
@@ -135,17 +144,20 @@ class Upkeep:
                 attached=attached,
             )
             if not why:
-                compute.delete(resource_id)
+                if not rehearse:
+                    compute.delete(resource_id)
                 deleted.append(resource_id)
                 continue
             kept.append(f"{resource.name}: {why}")
             expiry = expiry_of(resource.tags)
             if expiry is None and resource_id in run.released and run.expires_at is not None:
                 expiry = run.expires_at  # its deletion was accepted, and failed later
-                mark(run, resource, expiry, compute, outside)
+                if not rehearse:
+                    mark(run, resource, expiry, compute, outside)
             if expiry is not None:
                 dates.append(expiry)
-        outside.journal.count("LeftoversDeleted", len(deleted))
+        if not rehearse:
+            outside.journal.count("LeftoversDeleted", len(deleted))
         return replace(run, leftovers=tuple(left), expires_at=min(dates, default=run.expires_at)), deleted, kept
 
     def _later(self, execution: str) -> None:
