@@ -73,7 +73,7 @@ def conclude(run: Run, *, install_began: bool, scanned: bool = False) -> Conclus
         return _restored(run, run.restore)
     if run.judgement is not None:
         return _judged(run, run.judgement)
-    began = install_began or run.phase not in {Phase.DESCRIBED, Phase.CHECKPOINTING, Phase.CHECKPOINTED}
+    began = install_began or run.phase in {Phase.PATCHING, Phase.JUDGED}
     if not began or run.refusal or run.checkpoint_failure:
         return _untouched_run(run, scanned=scanned)
     return Conclusion(

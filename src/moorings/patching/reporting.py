@@ -43,32 +43,44 @@ def report(run: Run, outside: Outside, *, install_began: bool, scanned: bool = F
     if reason and not run.refusal and run.fence == 0:
         run = replace(run, refusal=reason, remedy="look at the run's steps in Systems Manager, Automation")
     conclusion = judging.conclude(run, install_began=install_began, scanned=scanned)
-    run = replace(run, conclusion=conclusion)
+    told = run.announced and run.conclusion == conclusion
+    run = replace(run, conclusion=conclusion, announced=told)
     unfinished = run.restore is not None and not run.restore.ended
     if unfinished:
         run = _try(run, outside, "record", lambda one: outside.records.save(replace(one, look_at=outside.clock.now())))
         return _announced(run, outside)
     if conclusion.outcome is Outcome.UNCHANGED:
         run = _try(run, outside, "release", lambda one: release(one, outside, over=True))
-    run = _try(run, outside, "leftovers", lambda one: _marked(one, conclusion, outside))
-    return _closed(_announced(run, outside), outside)
+    return _closed(complete(run, outside), outside)
+
+
+def complete(run: Run, outside: Outside) -> Run:
+    """Do what the report of a concluded run still owes: marks, news, guard. `look_at` is set if some of it failed, so
+    that the keeper does it again. Not saved yet."""
+    assert run.conclusion is not None
+    conclusion = run.conclusion
+    run = replace(run, look_at=None)
+    if run.leftovers and run.expires_at is None:
+        run = _try(run, outside, "leftovers", lambda one: _marked(one, conclusion, outside))
+    if not run.announced:
+        run = _announced(run, outside)
+    # Before the record is closed: a guard that outlived it would be held until its time is over.
+    return _try(run, outside, "guard", lambda one: _given_up(one, outside))
+
+
+def _given_up(run: Run, outside: Outside) -> Run:
+    if run.vm is not None and run.fence:
+        outside.guards.release(run.vm, owner=run.execution, fence=run.fence)
+    return run
 
 
 def _closed(run: Run, outside: Outside) -> Run:
     now = outside.clock.now()
     assert run.conclusion is not None
     ended = outside.entered(run, Phase.OVER, f"{run.conclusion.outcome.value}: {run.conclusion.reason}")
-    look_at = max(now + GONE_BY, run.expires_at) if run.leftovers and run.expires_at else None
-    saved = _try(replace(ended, look_at=look_at), outside, "record", outside.records.save)
-    if run.vm is not None and run.fence:
-        vm = run.vm
-
-        def give_up(one: Run) -> Run:
-            outside.guards.release(vm, owner=one.execution, fence=one.fence)
-            return one
-
-        _try(run, outside, "guard", give_up)
-    return saved
+    gone_by = max(now + GONE_BY, run.expires_at) if run.leftovers and run.expires_at else None
+    look_at = min((moment for moment in (run.look_at, gone_by) if moment is not None), default=None)
+    return _try(replace(ended, look_at=look_at), outside, "record", outside.records.save)
 
 
 def _announced(run: Run, outside: Outside) -> Run:
@@ -81,7 +93,7 @@ def _announced(run: Run, outside: Outside) -> Run:
         outside.news.announce(one)
         if one.vm_guid:
             outside.nodes.report_compliance(one.node, one)
-        return one
+        return replace(one, announced=True)
 
     return _try(run, outside, "announcement", tell)
 

@@ -125,7 +125,8 @@ def _write(run: Run, move: Move, sight: Sight, compute: Compute, outside: Outsid
         if refused.code.lower() in NOT_NOW or refused.status == 412:
             return outside.records.save(replace(run, restore=replace(before, note=str(refused)[:300]))), False
         after = after_failure(run.restore, kind=kind, status=refused.status, code=refused.code, message=refused.message)
-        return outside.records.save(outside.noted(replace(run, restore=after), f"Azure refused: {after.note}")), False
+        # Nothing was begun: the next try, or the start of the VM as it is, need not wait for another call.
+        return outside.records.save(outside.noted(replace(run, restore=after), f"Azure refused: {after.note}")), True
     except Busy as busy:
         # It had no effect, so it was no try.
         return outside.records.save(replace(run, restore=replace(before, note=busy.message[:300]))), False

@@ -10,10 +10,10 @@ from moorings.errors import MooringsError
 from moorings.patching.deleting import Deleter, expiry_of, may_delete
 from moorings.patching.describing import LOOK_AGAIN
 from moorings.patching.model import Phase, Run
-from moorings.patching.observed import Disk
+from moorings.patching.observed import Disk, same_id
 from moorings.patching.outside import Outside, time_for
 from moorings.patching.ports import AzureRefused, Countdown
-from moorings.patching.reporting import look, mark, report
+from moorings.patching.reporting import complete, look, mark, report
 from moorings.patching.restoring import NEXT_STEP, restore, verify
 
 MOST_RUNS = 50
@@ -81,6 +81,10 @@ class Upkeep:
         run = self._taken_over(run)
         state = run.restore
         assert state is not None
+        if not run.fence:
+            lost = replace(state, ended=state.ended or "foreign", note=state.note or "another run holds the VM")
+            report(replace(run, restore=lost), outside, install_began=True)
+            return
         if not state.ended:
             run = restore(run, outside, countdown)
         elif state.ended == "ours" and state.online is None:
@@ -101,22 +105,23 @@ class Upkeep:
         if run.vm is None or not run.fence:
             return run
         seen = outside.guards.of(run.vm)
-        if seen is None or seen.owner != run.execution:
-            return replace(run, fence=0) if run.restore is None else run
+        if seen is not None and seen.owner not in {"", run.execution}:
+            return replace(run, fence=0)  # the VM is another run's by now
         until = outside.clock.now() + NEXT_STEP
         taken = outside.guards.take(run.vm, owner=run.execution, until=until, seen=seen)
         return run if taken is None else outside.records.save(replace(run, fence=taken.fence))
 
     def _tidied(self, run: Run) -> Run:
         now = self._outside.clock.now()
+        owed = complete(run, self._outside)
         over = self._outside.executions.over(run.execution)
-        after, deleted, _ = self._collected(run, deleter=Deleter.KEEPER, over=over)
+        after, deleted, _ = self._collected(owed, deleter=Deleter.KEEPER, over=over)
         if not after.leftovers:
-            return replace(after, look_at=None, expires_at=None)
-        later = (
-            now + AFTER_A_FAILURE if deleted or not after.expires_at else max(now + AFTER_A_FAILURE, after.expires_at)
-        )
-        return replace(after, look_at=later if run.expires_at else None)
+            return replace(after, look_at=owed.look_at, expires_at=None)
+        if owed.look_at is not None or after.expires_at is None:
+            return replace(after, look_at=owed.look_at)  # what a person decides about is not looked at again
+        soon = now + AFTER_A_FAILURE
+        return replace(after, look_at=soon if deleted else max(soon, after.expires_at))
 
     def _collected(
         self, run: Run, *, deleter: Deleter, over: bool, rehearse: bool = False
@@ -150,10 +155,11 @@ class Upkeep:
                 continue
             kept.append(f"{resource.name}: {why}")
             expiry = expiry_of(resource.tags)
-            if expiry is None and resource_id in run.released and run.expires_at is not None:
-                expiry = run.expires_at  # its deletion was accepted, and failed later
+            if expiry is None and run.expires_at is not None:
+                expiry = run.expires_at  # its deletion was accepted and failed later, or Azure refused the mark
                 if not rehearse:
-                    mark(run, resource, expiry, compute, outside)
+                    former = any(same_id(entry.source_id, resource_id) for entry in run.checkpoint)
+                    mark(run, resource, expiry, compute, outside, former=former)
             if expiry is not None:
                 dates.append(expiry)
         if not rehearse:
