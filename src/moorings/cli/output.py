@@ -62,6 +62,11 @@ class Talk:
         """Whether a person watches a terminal."""
         return self.console.is_terminal
 
+    @property
+    def answers(self) -> bool:
+        """Whether a person can be asked."""
+        return self.live and sys.stdin.isatty()
+
     @contextmanager
     def working(self, text: str) -> Iterator[None]:
         """Show that `text` goes on until the block ends: a spinner in a terminal, a line elsewhere."""
