@@ -116,8 +116,10 @@ class FakeNode:
         self.settle()
         sent = self.commands[command]
         if sent.ends is None or sent.ends > self.now():
-            began = sent.at if sent.result.state is not CommandState.UNDELIVERED else None
-            return CommandResult(id=command, state=CommandState.WAITING, detail="InProgress", started_at=began)
+            waiting = CommandResult(id=command, state=CommandState.WAITING, detail="Pending")
+            if sent.result.state is CommandState.UNDELIVERED:
+                return waiting
+            return replace(waiting, detail="InProgress", started_at=sent.at)
         return sent.result
 
     def _shell(self, sent: Sent, script: str) -> CommandResult:

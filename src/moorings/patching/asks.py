@@ -41,7 +41,7 @@ def fence_of(event: Event) -> int | None:
         return None
     try:
         return int(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise Invalid(f"fence {str(value)[:40]!r} is no number", remedy="pass {{ DescribeVM.Fence }}") from error
 
 
@@ -137,7 +137,7 @@ def _hours(event: Event, name: str, default: int) -> int:
     value = event.get(name, default)
     try:
         hours = int(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise Invalid(f"{name} is {str(value)[:40]!r}", remedy="give whole hours") from error
     if not 0 <= hours <= LONGEST_HOURS:
         raise Invalid(f"{name} is {hours}", remedy=f"give between 0 and {LONGEST_HOURS} hours")

@@ -22,6 +22,8 @@ ONE_PUT = 5.0
 def checkpoint(run: Run, outside: Outside, countdown: Countdown, *, health: Sequence[str]) -> Run:
     """Begin the checkpoint, if the node is healthy and a checkpoint is wanted; `health` are the command ids of the
     first health check. The snapshots' ids are recorded before the first is taken."""
+    if run.refusal and run.fence:
+        return run  # it said so before: the node was not healthy
     require_running(run)
     if run.phase is not Phase.DESCRIBED:
         return drive(run, outside, countdown) if run.phase is Phase.CHECKPOINTING else run
@@ -170,6 +172,7 @@ def release(run: Run, outside: Outside, *, over: bool = False) -> Run:
     """
     if not run.checkpoint or run.fence == 0 or not (over or _may_go(run)):
         return run
+    outside.hold(run, next_step=NEXT_STEP)
     compute = outside.compute(run)
     released = list(run.released)
     for resource_id in run.leftovers:

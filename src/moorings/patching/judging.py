@@ -18,12 +18,14 @@ from moorings.patching.model import (
 from moorings.patching.observed import CommandState
 
 _DECIDE = "look at the node; keep it as it is (moorings patch gc --execution) or restore the checkpoint by hand"
-_NEVER_RAN = frozenset({CommandState.UNSENT.value, CommandState.UNDELIVERED.value})
+_NOT_RUN = frozenset({CommandState.UNSENT.value, CommandState.UNDELIVERED.value})
+_RAN = frozenset({CommandState.SUCCESS.value, CommandState.FAILED.value, CommandState.CUT_OFF.value})
+NO_RESULT = 255
 
 
 def judge(evidence: Evidence) -> Judgement:
     """What the evidence says; every combination has an answer."""
-    if evidence.install in _NEVER_RAN and not (evidence.install_began or evidence.prepatch_failed):
+    if not _something_ran(evidence):
         return _never_touched(evidence)
     if evidence.offline:
         return _bad(f"the node went silent{_since(evidence)} and did not come back", evidence)
@@ -51,9 +53,11 @@ def _healthy(evidence: Evidence) -> Judgement:
 def newly_failing(before: HealthReport | None, after: HealthReport) -> tuple[int, ...]:
     """The checks, counted from 1, that fail now and did not fail before."""
     earlier = before.checks if before is not None else ()
+    # A check that was asked before and gave no result now did not pass: what came before it hung, or the node died.
+    now = after.checks + (NO_RESULT,) * (len(earlier) - len(after.checks))
     return tuple(
         number
-        for number, code in enumerate(after.checks, start=1)
+        for number, code in enumerate(now, start=1)
         if code and not (number <= len(earlier) and earlier[number - 1])
     )
 
@@ -180,6 +184,10 @@ def _after_failed_restore(run: Run, restore: Restore) -> str:
     return f"moorings patch explain {run.execution}"
 
 
+def _something_ran(evidence: Evidence) -> bool:
+    return evidence.install_began or evidence.install in _RAN
+
+
 def _never_touched(evidence: Evidence) -> Judgement:
     """The patch command never reached the node: whatever is wrong with it now is not of our doing."""
     if evidence.after is None or evidence.offline or newly_failing(evidence.before, evidence.after):
@@ -201,7 +209,9 @@ def _untouched(evidence: Evidence) -> bool:
         and bool(evidence.after.boot)
         and evidence.before.boot == evidence.after.boot
     )
-    return same_boot and evidence.installed_now == 0 and not evidence.pending_reboot
+    # Without a fresh scan nobody knows what a patch command that ran has installed.
+    known = evidence.scan_fresh or evidence.install in _NOT_RUN
+    return same_boot and known and evidence.installed_now == 0 and not evidence.pending_reboot
 
 
 def _untouched_verdict(evidence: Evidence) -> Judgement:
@@ -211,7 +221,7 @@ def _untouched_verdict(evidence: Evidence) -> Judgement:
             reason="PrePatchCommands failed, so nothing was installed",
             warnings=_warnings(evidence),
         )
-    if evidence.install == CommandState.SUCCESS.value and evidence.scan_fresh and not evidence.missing:
+    if evidence.install not in _NOT_RUN and evidence.scan_fresh and not (evidence.missing or evidence.failed):
         return Judgement(
             verdict=Verdict.UNTOUCHED,
             reason="nothing was to be installed: the node is compliant already",

@@ -17,6 +17,8 @@ NEXT_STEP = timedelta(hours=1)
 # The runbook's comment on the command that installs, so that it can be found if its id got lost.
 INSTALL_COMMENT = "moorings {execution} install"
 PLUGINS = {"Linux": "PatchLinux", "Windows": "PatchWindows"}
+# Source: Systems Manager, "Understanding command statuses": Pending and Delayed never reached the node.
+_RECEIVED = frozenset({"InProgress", "Cancelling"})
 _RUNNING = frozenset({CommandState.WAITING})
 
 
@@ -48,7 +50,7 @@ def watch_install(run: Run, outside: Outside, commands: Commands) -> Look:
     offline = _silent(run, node, outside.clock.now())
     since = run.patching_since or outside.clock.now()
     overdue = outside.clock.now() - since > PATCH_TIME
-    evidence = replace(run.evidence or Evidence(), **_of_install(result), offline=offline)
+    evidence = replace(run.evidence or Evidence(), **_of_install(run, outside, result, commands), offline=offline)
     evidence = replace(evidence, last_ping=node.last_ping if node else None)
     done = result.state not in _RUNNING or offline or overdue
     if evidence != run.evidence:
@@ -68,7 +70,7 @@ def gather(run: Run, outside: Outside, commands: Commands) -> Look:
     state = outside.nodes.patch_state(run.node)
     evidence = replace(
         run.evidence or Evidence(),
-        **_of_install(result),
+        **_of_install(run, outside, result, commands),
         offline=after is None and _silent(run, node, now),
         last_ping=node.last_ping if node else None,
         before=run.before,
@@ -123,16 +125,23 @@ def _install(run: Run, outside: Outside, commands: Commands) -> CommandResult:
     return outside.nodes.command(command, run.node, plugin=PLUGINS.get(run.platform, ""))
 
 
-def _of_install(result: CommandResult) -> dict[str, Any]:
-    began = result.state in {CommandState.SUCCESS, CommandState.FAILED, CommandState.CUT_OFF} or (
-        result.state is CommandState.WAITING and result.started_at is not None
-    )
+def _of_install(run: Run, outside: Outside, result: CommandResult, commands: Commands) -> dict[str, Any]:
+    known = run.evidence is not None and run.evidence.install_began
+    prepatch = (one for one in commands.prepatch if not is_literal(one))
+    began = known or _began(result) or any(_began(outside.nodes.command(one, run.node)) for one in prepatch)
     return {
         "install": result.state.value,
         "install_detail": result.detail,
         "install_exit": result.exit_code,
         "install_began": began,
     }
+
+
+def _began(result: CommandResult) -> bool:
+    """Whether a command may have done something on the node."""
+    if result.state is CommandState.WAITING:
+        return result.started_at is not None or result.detail in _RECEIVED
+    return result.state in {CommandState.SUCCESS, CommandState.FAILED, CommandState.CUT_OFF}
 
 
 def _of_patches(run: Run, outside: Outside, state: PatchState | None, install: CommandResult) -> dict[str, Any]:
