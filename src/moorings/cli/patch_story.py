@@ -94,7 +94,7 @@ def restore_words(restore: Restore) -> str:
     ends = {
         "ours": "runs on the checkpoint's disk", "source": "runs on the former disk",
         "foreign": "has disks that somebody else gave it", "down": "does not run", "gone": "is gone",
-        "": "is still being put back",
+        "mixed": "runs with only some of its disks exchanged", "": "is still being put back",
     }  # fmt: skip
     note = f"; {restore.note}" if restore.note else ""
     return f"the VM {ends.get(restore.ended, restore.ended)}{f' ({told})' if told else ''}{note}"

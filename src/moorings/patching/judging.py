@@ -161,6 +161,7 @@ def _restored(run: Run, restore: Restore) -> Conclusion:
         )
     ends = {
         "source": "the VM runs on the disk that was to be replaced",
+        "mixed": "the VM runs, but Azure exchanged only some of its disks",
         "foreign": "somebody has changed the VM's disks meanwhile: hands off",
         "down": "the VM could not be started",
         "gone": "the VM is gone",

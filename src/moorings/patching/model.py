@@ -230,7 +230,7 @@ class Restore:
     pending: str = ""  # the monitor of the operation that was started last
     pending_kind: str = ""  # stop, write, start, make
     ended_at: datetime | None = None
-    ended: str = ""  # where the VM ended: ours, source, foreign, down, gone
+    ended: str = ""  # where the VM ended: ours, source, mixed, foreign, down, gone
     note: str = ""  # what went wrong last, or why it ended as it did
     online: bool | None = None  # whether the node came back, once somebody has looked
 

@@ -71,7 +71,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """Nothing more is to be done; `where` is `ours`, `source`, `foreign`, `down` or `gone`."""
+    """Nothing more is to be done; `where` is `ours`, `source`, `mixed`, `foreign`, `down` or `gone`."""
 
     where: str
     why: str = ""
@@ -104,15 +104,23 @@ def plan(sight: Sight, entries: Sequence[CheckpointDisk], restore: Restore, *, n
 
 def _towards_ours(vm: Vm, sight: Sight, entries: Sequence[CheckpointDisk], restore: Restore) -> Move:
     if _reached(vm, entries, Aim.OURS):
-        return _run(vm, restore, Aim.OURS)
+        return _run(vm, restore, Aim.OURS.value)
     return _make(sight, entries) or _exchange(vm, entries, restore, Aim.OURS)
 
 
 def _settle(vm: Vm, entries: Sequence[CheckpointDisk], restore: Restore, *, aim: Aim, why: str) -> Move:
     """The checkpoint's disks will not be reached: get the VM running; a set that came over in part goes back whole."""
-    if not _reached(vm, entries, aim) and restore.writes < WRITES_BACK and restore.stops <= STOPS:
-        return _exchange(vm, entries, restore, aim)
-    return _run(vm, restore, aim, why)
+    if not _reached(vm, entries, aim) and restore.writes < WRITES_BACK:
+        move = _exchange(vm, entries, restore, aim)
+        if restore.stops <= STOPS or not isinstance(move, Stop | Deallocate):
+            return move
+        if isinstance(move, Deallocate):
+            return WriteDisks(wanted_storage(vm, entries, aim), aim)  # stopped it is, and that must do
+    return _run(vm, restore, _where(vm, entries), why)
+
+
+def _where(vm: Vm, entries: Sequence[CheckpointDisk]) -> str:
+    return next((aim.value for aim in Aim if _reached(vm, entries, aim)), "mixed")
 
 
 def _nearest(vm: Vm, entries: Sequence[CheckpointDisk]) -> Aim:
@@ -126,7 +134,9 @@ def _spent(move: Move, restore: Restore, disks: int) -> bool:
             return restore.makes >= MAKES * disks
         case Stop():
             return restore.stops >= STOPS or restore.writes >= WRITES
-        case Deallocate() | WriteDisks():
+        case Deallocate():
+            return restore.stops > STOPS or restore.writes >= WRITES
+        case WriteDisks():
             return restore.writes >= WRITES
         case _:
             return False
@@ -151,11 +161,11 @@ def _under_way(vm: Vm, sight: Sight, restore: Restore) -> str:
     return f"the VM is {vm.provisioning}" if vm.provisioning.lower() in BUSY else ""
 
 
-def _run(vm: Vm, restore: Restore, aim: Aim, why: str = "") -> Move:
+def _run(vm: Vm, restore: Restore, where: str, why: str = "") -> Move:
     """The disks are as they shall be, or as good as it gets: see that the VM runs."""
     power = vm.power
     if power is Power.RUNNING:
-        return Finish(aim.value, why)
+        return Finish(where, why)
     if power in {Power.STARTING, Power.STOPPING, Power.DEALLOCATING}:
         return Wait(f"the VM is {power.value}")
     if restore.starts >= STARTS:

@@ -185,6 +185,7 @@ def _finished(run: Run, move: Finish, outside: Outside) -> Run:
     words = {
         "ours": "running on the disk made from the checkpoint",
         "source": "running on the former disk",
+        "mixed": "running, with only some of its disks exchanged",
         "foreign": "hands off: somebody else has changed the disks",
         "down": "the VM does not start",
         "gone": "the VM is gone",
