@@ -21,7 +21,7 @@ STACK = "storm"
 CIDR = "10.0.0.0/8"
 
 
-class _Glancing(SystemClock):
+class Glancing(SystemClock):
     """The emulated CloudFormation is done in moments: nobody needs to wait seconds before looking again."""
 
     def wait(self, duration: timedelta) -> None:
@@ -100,7 +100,7 @@ def standing(*, parameters: Mapping[str, str], account: str | None = None) -> It
             parameters=parameters,
         )
         platform = function_platform(cloud.function_platform)
-        yield Stand(cloud=cloud, aws=aws, deployed=deploy(plan, aws=aws, clock=_Glancing(), platform=platform))
+        yield Stand(cloud=cloud, aws=aws, deployed=deploy(plan, aws=aws, clock=Glancing(), platform=platform))
 
 
 def _network(aws: Aws) -> NewEndpoint:
