@@ -61,6 +61,7 @@ class FakeAzure:
     failing: dict[str, list[tuple[str, str]]] = field(default_factory=dict)  # action → failures of its operation
     refusing: dict[str, list[AzureRefused | Busy | CloudFault]] = field(default_factory=dict)  # at once
     unauthenticated: str = ""
+    behind: timedelta = timedelta(0)  # how far Azure's clock is behind
     needs_deallocated: bool = False
     before_call: Callable[[str], None] = lambda _call: None
     after_call: Callable[[str], None] = lambda _call: None
@@ -152,6 +153,10 @@ class FakeAzure:
     def locks(self, vm: VmRef) -> list[Lock]:
         with self._call("locks/read", vm.name):
             return list(self.lock_list)
+
+    def time(self, subscription: str) -> datetime | None:
+        del subscription
+        return self.now() - self.behind
 
     def missing_actions(self, scope: str, actions: Iterable[str]) -> list[str]:
         with self._call("permissions/read", scope):

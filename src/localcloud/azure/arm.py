@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from email.utils import format_datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -91,7 +92,7 @@ class Arm:
 
     def answer(self, request: Request) -> Response:
         """The answer to one request; ConnectionLost if a fault wants it lost. Every request is in the log."""
-        seen = _Seen()
+        seen = _Seen(headers={"Date": format_datetime(self._site.clock.now(), usegmt=True)})
         lost = True
         try:
             try:

@@ -1,11 +1,13 @@
 """What the runbook gets back: flat objects, because selectors and branches read them. Nothing in them is secret."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
+from moorings.patching.checking import Finding, State
 from moorings.patching.model import Outcome, Run
 from moorings.patching.watching import Look, next_of
 
@@ -107,6 +109,12 @@ def reported(run: Run) -> Answer:
         "Evidence": evidence_text(run),
         "Unfinished": bool(state and not state.ended),
     }
+
+
+def checked(findings: Iterable[Finding]) -> Answer:
+    """For `check`: what was looked at, and whether a run could begin and end well."""
+    found = [{**asdict(each), "state": each.state.value} for each in findings]
+    return {"Well": not any(each["state"] == State.WRONG.value for each in found), "Findings": found}
 
 
 def evidence_text(run: Run) -> str:

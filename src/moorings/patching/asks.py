@@ -6,8 +6,17 @@ from datetime import timedelta
 from typing import Any
 
 from moorings.errors import Invalid
+from moorings.patching.checking import CheckAsk
 from moorings.patching.describing import DescribeAsk
-from moorings.patching.model import BOOT_TIME, SETTLE_TIME, CredentialNames, Options, RollbackOn, execution_id
+from moorings.patching.model import (
+    BOOT_TIME,
+    SETTLE_TIME,
+    CredentialNames,
+    Options,
+    RollbackOn,
+    execution_id,
+    vm_ref,
+)
 from moorings.patching.told import is_literal
 from moorings.patching.watching import Commands
 
@@ -52,6 +61,23 @@ def describe_ask(event: Event) -> DescribeAsk:
         node=node_of(event),
         commands=command_ids(event, "commands"),
         options=_options(event),
+        credentials=_credentials(event),
+    )
+
+
+def check_ask(event: Event) -> CheckAsk:
+    """What a person wants checked: a VM by its ARM id, and, if they like, the node that should be on it."""
+    told = _text(event, "vm", "")
+    ref = vm_ref(told)
+    if ref is None:
+        raise Invalid(
+            f"{told[:200]!r} is no id of a VM in Azure",
+            remedy="give /subscriptions/ID/resourceGroups/NAME/providers/Microsoft.Compute/virtualMachines/NAME",
+        )
+    return CheckAsk(
+        vm=ref,
+        node=node_of(event) if event.get("node") else "",
+        data_disks=flag(event, "snapshotDataDisks"),
         credentials=_credentials(event),
     )
 

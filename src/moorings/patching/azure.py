@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -85,6 +87,19 @@ class ArmCompute:
         path = f"{scope}/{AUTHORIZATION}/permissions?api-version={PERMISSIONS_VERSION}"
         permissions = self._listed("Microsoft.Authorization/permissions/read", path)
         return [action for action in actions if not any(_allows(one, action) for one in permissions)]
+
+    def time(self, subscription: str) -> datetime | None:
+        """See `ports.Compute.time`."""
+        path = f"/subscriptions/{subscription}/{AUTHORIZATION}/permissions?api-version={PERMISSIONS_VERSION}"
+        try:
+            with self._refusing("Microsoft.Authorization/permissions/read"):
+                answer = self._client.send_request(HttpRequest("GET", path))
+                if answer.status_code == 401:
+                    answer.raise_for_status()
+        except AzureRefused:
+            return None
+        stamp = answer.headers.get("Date")
+        return parsedate_to_datetime(stamp) if stamp else None
 
     def _listed(self, action: str, path: str) -> list[Mapping[str, Any]]:
         found: list[Mapping[str, Any]] = []

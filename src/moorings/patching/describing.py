@@ -132,7 +132,7 @@ def _look_at_vm(run: Run, outside: Outside) -> None:
             raise _Objected(
                 Objection(f"Azure has no VM {run.vm.id}", "its name is what the VM says of itself: look there")
             )
-        disks = _disks(compute, vm, run.options)
+        disks = disks_to_snapshot(compute, vm, run.options)
         found = refusals.vm_objections(vm, run.vm_guid, disks, compute.locks(run.vm), run.options)
     except AzureRefused as refused:
         raise _Objected(
@@ -150,7 +150,8 @@ def _missing(compute: Compute, vm: VmRef) -> list[str]:
     )
 
 
-def _disks(compute: Compute, vm: Vm, options: Options) -> list[Disk | None]:
+def disks_to_snapshot(compute: Compute, vm: Vm, options: Options) -> list[Disk | None]:
+    """The disks that a run with these options would take snapshots of; None for one that Azure does not show."""
     if options.operation == "Scan" or vm.ephemeral or not vm.os_disk.disk_id:
         return []
     wanted = [vm.os_disk, *(vm.data_disks if options.snapshot_data_disks else ())]

@@ -55,6 +55,10 @@ class Compute(Protocol):
     def missing_actions(self, scope: str, actions: Iterable[str]) -> list[str]:
         """Which of these actions this identity may not do at `scope` (an ARM id), by name, in the order asked."""
 
+    def time(self, subscription: str) -> datetime | None:
+        """Azure's own clock, as it dates an answer; None if it does not. Misconfigured if it does not take the
+        credentials; what they allow is not asked."""
+
     def put_snapshot(self, resource_id: str, body: Mapping[str, Any]) -> str:
         """Take a snapshot. The same again changes nothing."""
 

@@ -102,12 +102,7 @@ def vm_objections(
         )
     elif not vm.os_disk.disk_id:
         found.append(Objection("its OS disk is no managed disk", "migrate the VM to managed disks"))
-    found += [
-        Objection(
-            f"the {lock.level} lock {lock.name!r} at {lock.scope} covers it", "remove the lock while it is patched"
-        )
-        for lock in locks
-    ]
+    found += lock_objections(locks)
     if vm.power is not Power.RUNNING:
         found.append(Objection(f"Azure says that the VM is {vm.power.value}", "start the VM, then run again"))
     if vm.provisioning.lower() != "succeeded":
@@ -120,6 +115,16 @@ def vm_objections(
     for disk in disks:
         found += disk_objections(disk)
     return found
+
+
+def lock_objections(locks: Iterable[Lock]) -> list[Objection]:
+    """Against a VM that is locked, whatever the lock forbids: it would be in the way of putting the VM back."""
+    return [
+        Objection(
+            f"the {lock.level} lock {lock.name!r} at {lock.scope} covers it", "remove the lock while it is patched"
+        )
+        for lock in locks
+    ]
 
 
 def disk_objections(disk: Disk | None) -> list[Objection]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from moorings.errors import Conflict, Invalid
-from moorings.patching import answers, asks, checkpointing, reporting, restoring, watching
+from moorings.patching import answers, asks, checking, checkpointing, reporting, restoring, watching
 from moorings.patching.answers import Answer
 from moorings.patching.asks import Event
 from moorings.patching.describing import describe
@@ -17,7 +17,7 @@ Call = Callable[[Event, Countdown], Answer]
 
 
 class Patching:
-    """What the runbook's Lambda steps call. Every call may be repeated."""
+    """What the runbook's Lambda steps call, and `check`, which is a person's. Every call may be repeated."""
 
     def __init__(self, outside: Outside) -> None:
         self._outside = outside
@@ -31,6 +31,7 @@ class Patching:
             "verify": self._verify,
             "release": self._release,
             "report": self._report,
+            "check": self._check,
         }
 
     def answer(self, event: Event, countdown: Countdown) -> Answer:
@@ -92,6 +93,9 @@ class Patching:
         scanned = bool(scan) and self._outside.nodes.command(scan, run.node).state is CommandState.SUCCESS
         ended = reporting.report(run, self._outside, install_began=began, scanned=scanned, reason=reason)
         return answers.reported(ended)
+
+    def _check(self, event: Event, _: Countdown) -> Answer:
+        return answers.checked(checking.check(asks.check_ask(event), self._outside))
 
     def _run(self, event: Event) -> Run:
         """The event's run, if the event still speaks for it: whoever took it over has raised the fencing number."""
