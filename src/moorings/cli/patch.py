@@ -5,6 +5,7 @@ import typer
 from moorings.cli.patch_deploy import deploy, remove
 from moorings.cli.patch_kept import checkpoints, gc
 from moorings.cli.patch_look import cancel, explain, status
+from moorings.cli.patch_report import report
 from moorings.cli.patch_run import run, watch
 
 app = typer.Typer(
@@ -18,6 +19,7 @@ app.command("status")(status)
 app.command("watch")(watch)
 app.command("explain")(explain)
 app.command("cancel")(cancel)
+app.command("report")(report)
 app.command("checkpoints")(checkpoints)
 app.command("gc")(gc)
 app.command("remove")(remove)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from moorings.cli.output import Results
-from moorings.cli.patch_rows import OUTCOME_STYLES, kept_until, outcome_word, standing_json, style_of
+from moorings.cli.patch_rows import OUTCOME_STYLES, outcome_word, standing_json, style_of
 from moorings.patching.executions import StepRun
 from moorings.patching.model import Evidence, HealthReport, Outcome, Phase, Restore, Run, Verdict
 from moorings.patching.standing import Standing, short_name
@@ -119,7 +119,7 @@ def next_words(story: Story, now: datetime) -> list[str]:
     if standing.unfinished:
         told.append("nothing yet: the keeper works on it, every minute")
     if run is not None and run.expires_at is not None and run.leftovers:
-        told.append(f"nothing for what is left ({len(run.leftovers)}): it is kept until {kept_until(run, now)}")
+        told.append(f"nothing about what is left: {_leaving(run, run.expires_at, now)}")
     return told or ["nothing is to be done"]
 
 
@@ -202,6 +202,14 @@ def story_json(story: Story, now: datetime) -> dict[str, Any]:
 def outcome_style(outcome: str) -> str:
     """The colour of an outcome."""
     return OUTCOME_STYLES.get(outcome, "")
+
+
+def _leaving(run: Run, expires_at: datetime, now: datetime) -> str:
+    """When the keeper removes leftovers that have an end; it may be another for each."""
+    what = f"{len(run.leftovers)} in Azure"
+    if expires_at <= now:
+        return f"{what}, which the keeper is removing or keeps for a while yet"
+    return f"{what}, which the keeper removes from {expires_at:%Y-%m-%d %H:%M} UTC on"
 
 
 def _since(began: datetime, moment: datetime) -> str:
