@@ -119,7 +119,9 @@ def next_words(story: Story, now: datetime) -> list[str]:
     if standing.unfinished:
         told.append("nothing yet: the keeper works on it, every minute")
     if run is not None and run.expires_at is not None and run.leftovers:
-        told.append(f"nothing about what is left: {_leaving(run, run.expires_at, now)}")
+        ends = f"from {run.expires_at:%Y-%m-%d %H:%M} UTC on" if run.expires_at > now else "as it expires"
+        what = f"the keeper removes what is left in Azure ({len(run.leftovers)}) {ends}"
+        told.append(what if told else f"nothing is to be done; {what}")
     return told or ["nothing is to be done"]
 
 
@@ -202,14 +204,6 @@ def story_json(story: Story, now: datetime) -> dict[str, Any]:
 def outcome_style(outcome: str) -> str:
     """The colour of an outcome."""
     return OUTCOME_STYLES.get(outcome, "")
-
-
-def _leaving(run: Run, expires_at: datetime, now: datetime) -> str:
-    """When the keeper removes leftovers that have an end; it may be another for each."""
-    what = f"{len(run.leftovers)} in Azure"
-    if expires_at <= now:
-        return f"{what}, which the keeper is removing or keeps for a while yet"
-    return f"{what}, which the keeper removes from {expires_at:%Y-%m-%d %H:%M} UTC on"
 
 
 def _since(began: datetime, moment: datetime) -> str:
