@@ -39,6 +39,10 @@ def judge(evidence: Evidence) -> Judgement:
 
 
 def _healthy(evidence: Evidence) -> Judgement:
+    if evidence.install == CommandState.WAITING.value:
+        return _unknown(
+            "the node is healthy, but the patch command has not ended: it may yet change the node", evidence
+        )
     if _untouched(evidence):
         return _untouched_verdict(evidence)
     if not evidence.scan_fresh:
