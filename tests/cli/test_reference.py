@@ -33,7 +33,8 @@ def test_the_commands_are_those_that_the_manual_promises() -> None:
     """A noun, then a verb."""
     enrolment = ("deploy", "status", "grants", "rotate", "remove", "pools show", "pools validate", "pools apply")
     nodes = ("list", "stale", "deregister")
-    patch = ("deploy", "remove")
+    running = ("run", "status", "watch", "explain", "cancel", "report", "checkpoints", "gc")
+    patch = ("deploy", *running, "remove")
 
     assert {
         "moorings demo",
