@@ -7,13 +7,15 @@ from moorings.patching import answers, asks, checking, checkpointing, reporting,
 from moorings.patching.answers import Answer
 from moorings.patching.asks import Event
 from moorings.patching.describing import describe
-from moorings.patching.model import Run
+from moorings.patching.model import Phase, Run
 from moorings.patching.observed import CommandState
 from moorings.patching.outside import Outside
 from moorings.patching.ports import Countdown
 from moorings.patching.upkeep import PATCH_STEPS
 
 Call = Callable[[Event, Countdown], Answer]
+# The patch step may have been begun or not, and the record does not say: earlier it was not, later the record knows.
+UNTOLD = frozenset({Phase.CHECKPOINTING, Phase.CHECKPOINTED})
 
 
 class Patching:
@@ -88,7 +90,8 @@ class Patching:
         if run is None:
             run = Run(execution=execution, node=asks.node_of(event), began_at=self._outside.clock.now())
             reason = "the run ended before its VM was described"
-        began = run.phase.value != "described" and self._outside.executions.began(execution, PATCH_STEPS)
+        # Asked only where the record cannot tell: the whole account has three such calls a second.
+        began = run.phase in UNTOLD and self._outside.executions.began(execution, PATCH_STEPS)
         scan = next(iter(asks.command_ids(event, "scan")), "")
         scanned = bool(scan) and self._outside.nodes.command(scan, run.node).state is CommandState.SUCCESS
         ended = reporting.report(run, self._outside, install_began=began, scanned=scanned, reason=reason)
