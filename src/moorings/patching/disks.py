@@ -15,11 +15,17 @@ INSTANT_SKUS = frozenset({"PremiumV2_LRS", "UltraSSD_LRS"})  # their snapshots a
 INSTANT_ACCESS = timedelta(hours=5)
 _READY_STATES = frozenset({"Available", "InstantAccess", "AvailableWithInstantAccess"})
 _CARRIED = (
-    "osType", "hyperVGeneration", "diskSizeGB", "tier", "burstingEnabled", "diskIOPSReadWrite", "diskMBpsReadWrite",
-    "maxShares", "supportedCapabilities", "purchasePlan", "supportsHibernation", "encryptionSettingsCollection",
-    "networkAccessPolicy", "diskAccessId", "publicNetworkAccess", "dataAccessAuthMode", "optimizedForFrequentAttach",
-    "availabilityPolicy",
+    "osType", "hyperVGeneration", "diskSizeGB", "maxShares", "supportedCapabilities", "purchasePlan",
+    "supportsHibernation", "encryptionSettingsCollection", "networkAccessPolicy", "diskAccessId", "publicNetworkAccess",
+    "dataAccessAuthMode", "optimizedForFrequentAttach", "availabilityPolicy",
 )  # fmt: skip
+# Azure shows these for any disk, worked out from its size, and takes them only for disks that let them be chosen.
+_CHOSEN: Mapping[str, tuple[str, ...]] = {
+    "PremiumV2_LRS": ("diskIOPSReadWrite", "diskMBpsReadWrite"),
+    "UltraSSD_LRS": ("diskIOPSReadWrite", "diskMBpsReadWrite"),
+    "Premium_LRS": ("tier", "burstingEnabled"),
+    "Premium_ZRS": ("tier", "burstingEnabled"),
+}
 _ATTACHMENT = ("caching", "writeAcceleratorEnabled", "deleteOption")
 
 
@@ -61,7 +67,9 @@ def replacement_body(entry: CheckpointDisk, *, tags: Mapping[str, str]) -> dict[
     """The body of the PUT that makes the disk which takes the source's place."""
     wire = entry.disk
     source = wire.get("properties") or {}
-    properties: dict[str, Any] = {key: source[key] for key in _CARRIED if source.get(key) is not None}
+    sku = str((wire.get("sku") or {}).get("name") or "")
+    carried = (*_CARRIED, *_CHOSEN.get(sku, ()))
+    properties: dict[str, Any] = {key: source[key] for key in carried if source.get(key) is not None}
     properties["creationData"] = _creation(entry, source)
     encryption = {key: value for key, value in (source.get("encryption") or {}).items() if value is not None}
     if encryption:
@@ -72,8 +80,8 @@ def replacement_body(entry: CheckpointDisk, *, tags: Mapping[str, str]) -> dict[
     if security:
         properties["securityProfile"] = security
     body: dict[str, Any] = {"location": wire.get("location", ""), "tags": dict(tags), "properties": properties}
-    if (wire.get("sku") or {}).get("name"):
-        body["sku"] = {"name": wire["sku"]["name"]}
+    if sku:
+        body["sku"] = {"name": sku}
     if wire.get("zones"):
         body["zones"] = list(wire["zones"])
     if wire.get("extendedLocation"):
