@@ -30,13 +30,15 @@ class SsmAutomations:
     def start(self, runbook: Runbook, start: Start, *, token: str) -> str:
         """See `executions.Automations.start`."""
         parameters = {name: list(values) for name, values in runbook.parameters.items()}
-        request: dict[str, Any] = {"DocumentName": runbook.document, "Parameters": parameters, "ClientToken": token}
+        request: dict[str, Any] = {"DocumentName": runbook.document, "ClientToken": token}
         if start.rate_controlled:
             # Maps instead of Targets: they say each node, whatever its tags become meanwhile.
             request["TargetMaps"] = [{NODE_PARAMETER: [node]} for node in start.nodes]
             request["MaxConcurrency"], request["MaxErrors"] = str(start.concurrency), str(start.errors)
         else:
             parameters[NODE_PARAMETER] = [*start.nodes]
+        if parameters:  # the service refuses an empty map
+            request["Parameters"] = parameters
         try:
             with translated("ssm:StartAutomationExecution"):
                 return str(self._client.start_automation_execution(**request)["AutomationExecutionId"])
