@@ -167,7 +167,13 @@ def _replacement(run: Run, entry: CheckpointDisk, outside: Outside) -> dict[str,
 
 def _operation(state: Restore, compute: Compute) -> Operation | None:
     # Disks tell their state themselves; the VM's own operations tell why they failed only here.
-    return compute.operation(state.pending) if state.pending and state.pending_kind != "make" else None
+    if not state.pending or state.pending_kind == "make":
+        return None
+    try:
+        return compute.operation(state.pending)
+    except AzureRefused:
+        # Forgotten, or read at a scope where the role does not reach: the VM itself tells how far it is.
+        return Operation(state=OperationState.GONE)
 
 
 def _operation_over(state: Restore, operation: Operation | None) -> Restore:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from moorings.errors import Conflict, Invalid
+from moorings.errors import CloudFault, Conflict, Invalid
 from moorings.patching import answers, asks, checking, checkpointing, reporting, restoring, watching
 from moorings.patching.answers import Answer
 from moorings.patching.asks import Event
@@ -10,7 +10,7 @@ from moorings.patching.describing import describe
 from moorings.patching.model import Phase, Run
 from moorings.patching.observed import CommandState
 from moorings.patching.outside import Outside
-from moorings.patching.ports import Countdown
+from moorings.patching.ports import AzureRefused, Countdown
 from moorings.patching.upkeep import PATCH_STEPS
 
 Call = Callable[[Event, Countdown], Answer]
@@ -43,7 +43,10 @@ class Patching:
             raise Invalid(
                 f"there is no call {str(event.get('call'))[:40]!r}", remedy=f"there are: {', '.join(self.calls)}"
             )
-        return call(event, countdown)
+        try:
+            return call(event, countdown)
+        except AzureRefused as refused:
+            raise CloudFault(f"Azure refuses: {refused}", call=str(event["call"]), code=refused.code) from refused
 
     def _describe(self, event: Event, _: Countdown) -> Answer:
         run = describe(asks.describe_ask(event), self._outside)
