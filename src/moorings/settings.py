@@ -61,6 +61,7 @@ class DeploySettings:
     region: str  # empty: that of the AWS profile in use
     function_platform: str  # e.g. "python3.13/x86_64"; empty: what the templates run on
     anchors: Path | None  # directory with the trust anchors that patching's layer brings along; None: none yet
+    anchors_home: Path  # where the command line keeps them, whether or not it is there
 
 
 def enrolment_settings(environment: Mapping[str, str] | None = None) -> EnrolmentSettings:
@@ -144,9 +145,17 @@ def deploy_settings(environment: Mapping[str, str] | None = None) -> DeploySetti
     """The settings of the command line: the Region, never a silent default, and what zips are built for."""
     env = os.environ if environment is None else environment
     region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or ""
-    anchors = env.get("MOORINGS_ANCHORS", "")
+    named = env.get("MOORINGS_ANCHORS", "")
+    home = Path(named) if named else _configuration(env) / "moorings" / "anchors"
     return DeploySettings(
         region=region,
         function_platform=env.get("MOORINGS_FUNCTION_PLATFORM", ""),
-        anchors=Path(anchors) if anchors else None,
+        anchors=home if named or home.is_dir() else None,
+        anchors_home=home,
     )
+
+
+def _configuration(env: Mapping[str, str]) -> Path:
+    """Where a user's configuration lies. Source: the XDG base directory specification, which ignores relative paths."""
+    given = Path(env.get("XDG_CONFIG_HOME", ""))
+    return given if given.is_absolute() else Path(env.get("HOME") or Path.home()) / ".config"

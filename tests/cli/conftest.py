@@ -53,6 +53,7 @@ def _no_aws(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever account the developer is signed in to, no command of a test reaches it."""
     for name in [name for name in os.environ if name.startswith(("AWS_", "MOORINGS_"))]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", os.devnull)
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")

@@ -44,6 +44,8 @@ def test_the_commands_are_those_that_the_manual_promises() -> None:
         *(f"moorings enrolment {verb}" for verb in enrolment),
         *(f"moorings nodes {verb}" for verb in nodes),
         *(f"moorings patch {verb}" for verb in patch),
+        *(f"moorings azure {verb}" for verb in ("connect", "check")),
+        *(f"moorings anchors {verb}" for verb in ("update", "show")),
     } == PATHS
 
 

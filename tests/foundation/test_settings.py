@@ -128,5 +128,17 @@ def test_anchors_are_found_where_the_layer_has_them(tmp_path: Path, monkeypatch:
 
 
 def test_a_deployment_is_told_where_its_anchors_lie() -> None:
-    assert deploy_settings({}).anchors is None
     assert deploy_settings({"MOORINGS_ANCHORS": "/etc/anchors"}).anchors == Path("/etc/anchors")
+
+
+def test_anchors_lie_among_the_users_settings_unless_they_are_named(tmp_path: Path) -> None:
+    """XDG: below its directory of settings; one that is not absolute counts for nothing."""
+    home = {"HOME": str(tmp_path)}
+    there = tmp_path / ".config" / "moorings" / "anchors"
+
+    assert deploy_settings(home).anchors is None
+    assert deploy_settings({**home, "XDG_CONFIG_HOME": "settings"}).anchors_home == there
+    assert deploy_settings({**home, "XDG_CONFIG_HOME": "/etc"}).anchors_home == Path("/etc/moorings/anchors")
+    there.mkdir(parents=True)
+    assert deploy_settings(home).anchors == deploy_settings(home).anchors_home == there
+    assert deploy_settings({**home, "MOORINGS_ANCHORS": "/etc/anchors"}).anchors_home == Path("/etc/anchors")

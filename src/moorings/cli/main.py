@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from moorings.cli import automation, demo, enrolment, local, nodes, patch
+from moorings.cli import anchors, automation, azure, demo, enrolment, local, nodes, patch
 from moorings.cli.door import guarded
 
 app = typer.Typer(
@@ -20,6 +20,8 @@ app = typer.Typer(
 app.add_typer(enrolment.app, name="enrolment")
 app.add_typer(nodes.app, name="nodes")
 app.add_typer(patch.app, name="patch")
+app.add_typer(azure.app, name="azure")
+app.add_typer(anchors.app, name="anchors")
 local.app.add_typer(automation.app, name="automation")
 app.add_typer(local.app, name="local")
 app.command("demo")(demo.demo)

@@ -1,5 +1,6 @@
 """How commands speak: results on stdout, talk on stderr, one JSON object when asked for, plain text when piped."""
 
+import getpass
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -116,6 +117,12 @@ class Talk:
         if self._status is not None:
             self._status.start()
         return answer in {"y", "yes"}
+
+    def secret(self, question: str) -> str:
+        """A secret, typed without showing. Misconfigured if there is nobody to ask."""
+        if not sys.stdin.isatty():
+            raise Misconfigured(f"this needs a secret: {question}", remedy="pipe it in, and say so: --secret-stdin")
+        return getpass.getpass(f"{clean(question)}: ", stream=sys.stderr)
 
     def require_somebody(self, question: str) -> None:
         """Misconfigured if there is nobody to ask: told before work begins whose end would be a question."""

@@ -68,7 +68,7 @@ def deploy(
     alarm_topic: Annotated[Text, typer.Option("--alarm-topic", help="SNS topic of the alarms.", metavar="ARN")] = None,
     anchors: Annotated[
         Path | None,
-        typer.Option("--anchors", help="Directory of trust anchors; default: MOORINGS_ANCHORS.", metavar="DIR"),
+        typer.Option("--anchors", help="Trust anchors to bundle; default: those of `moorings anchors`.", metavar="DIR"),
     ] = None,
     layer: Annotated[
         Text, typer.Option("--layer", help="A layer that is there already: s3://BUCKET/KEY.", metavar="URI")

@@ -40,18 +40,25 @@ class Patched:
 
     def ask_keeper(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """The keeper's answer to an event; CloudFault if it ended in an error."""
+        return self._asked("keeper", _KEEPER, "KeeperLogGroup", event)
+
+    def ask_function(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """The function's answer to an event; CloudFault if it ended in an error."""
+        return self._asked("function", "AzureLambdaFunctionName", "FunctionLogGroup", event)
+
+    def _asked(self, who: str, function: str, log: str, event: Mapping[str, Any]) -> dict[str, Any]:
         call = "lambda:Invoke"
         with calling(call):
             answered = self.aws.client("lambda").invoke(
-                FunctionName=self.stack.outputs[_KEEPER], Payload=json.dumps(event).encode()
+                FunctionName=self.stack.outputs[function], Payload=json.dumps(event).encode()
             )
             answer = json.loads(answered["Payload"].read() or b"null")
         if answered.get("FunctionError") or not isinstance(answer, dict):
             told = answer.get("errorMessage", "") if isinstance(answer, dict) else ""
             raise CloudFault(
-                f"the keeper failed: {told or 'it did not answer'}",
+                f"the {who} failed: {told or 'it did not answer'}",
                 call=call,
-                remedy=f"look at its log: {self.stack.outputs.get('KeeperLogGroup', 'the stack names it')}",
+                remedy=f"look at its log: {self.stack.outputs.get(log, 'the stack names it')}",
             )
         return answer
 

@@ -14,6 +14,7 @@ from moorings.clock import Clock
 from moorings.clouds.aws import Aws, calling
 from moorings.clouds.aws_errors import code_of
 from moorings.deploy import runbooks, steps, templates
+from moorings.deploy.anchor_store import notices
 from moorings.deploy.artifacts import Artifacts, key_of
 from moorings.deploy.package import DEFAULT_PLATFORM, FunctionPlatform, Package, build, build_layer
 from moorings.deploy.running import executions_of
@@ -36,7 +37,7 @@ _OURS = frozenset(
 _CREDENTIALS: Mapping[str, str] = {"TenantID": "tenant_id", "ClientID": "client_id", "ClientSecret": "client_secret"}
 _WITHOUT_ANCHORS = (
     "no trust anchors were bundled, so no VM can prove which one it is and every run ends UNCHANGED: "
-    "`moorings anchors update` fetches them, then deploy again with MOORINGS_ANCHORS set to their directory"
+    "`moorings anchors update` fetches them, then deploy again"
 )
 
 
@@ -131,6 +132,8 @@ def deploy(
     stack = make(spec, stacks, on_progress=on_progress, approve=approve)
     if built.layer and plan.anchors is None:
         on_progress(Notice(_WITHOUT_ANCHORS))
+    for text in notices(plan.anchors, now=clock.now()) if plan.anchors else ():
+        on_progress(Notice(text))
     return _deployed(plan, stack, aws, spec.parameters)
 
 
