@@ -14,6 +14,7 @@ STYLE = """
   .ours { fill: #ddf4ff; stroke: #0969da; }
   .good { fill: #dafbe1; stroke: #1a7f37; }
   .over { fill: #fff8c5; stroke: #9a6700; }
+  .loop { fill: #fbefff; stroke: #8250df; }
   .group { fill: none; stroke: #8c959f; stroke-dasharray: 5 4; }
   .line { fill: none; stroke: #57606a; stroke-width: 1.5; }
   .head { fill: #57606a; }
@@ -25,6 +26,7 @@ STYLE = """
     .ours { fill: #0c2d6b; stroke: #58a6ff; }
     .good { fill: #033a16; stroke: #3fb950; }
     .over { fill: #3b2300; stroke: #d29922; }
+    .loop { fill: #271052; stroke: #a371f7; }
     .group { stroke: #6e7681; }
     .line { stroke: #8b949e; }
     .head { fill: #8b949e; }

@@ -4,10 +4,14 @@ import re
 
 from docs.generator.tables import code, table
 
+from localcloud.automation import choices as automation_choices
+from localcloud.automation.action_inputs import ACTIONS
+from localcloud.automation.actions.unsupported import UNSUPPORTED
 from localcloud.aws.cloudformation.registry import registry
 from localcloud.aws.notifications import PROTOCOLS
 from localcloud.aws.refusals import REFUSED, SERVICES
 from localcloud.aws.ssm import choices
+from localcloud.azure import choices as azure_choices
 from localcloud.machines.images import IMAGES, Image
 from localcloud.machines.shims.texts import SIMULATED
 
@@ -32,6 +36,25 @@ def _package_manager(image: Image) -> str:
 def ssm_choices() -> str:
     """Where Systems Manager's behaviour is not published: the choices, from the table in their module."""
     return "\n".join(re.findall(r"^\|.*\|$", choices.__doc__ or "", re.MULTILINE)) + "\n"
+
+
+def automation_choice_table() -> str:
+    """The same of the Automation engine."""
+    return "\n".join(re.findall(r"^\|.*\|$", automation_choices.__doc__ or "", re.MULTILINE)) + "\n"
+
+
+def automation_actions() -> str:
+    """Every action that a runbook may name, what it must be given, and whether the engine carries it out."""
+    rows = [
+        (code(name), ", ".join(map(code, taken.required)), "refused when reached" if name in UNSUPPORTED else "yes")
+        for name, taken in sorted(ACTIONS.items())
+    ]
+    return table(("action", "must be given", "carried out"), rows)
+
+
+def azure_choice_list() -> str:
+    """Where Azure's behaviour is not known for certain: the fixed choices, from the list in their module."""
+    return "\n".join(re.findall(r"^(?:- |  )\S.*$", azure_choices.__doc__ or "", re.MULTILINE)) + "\n"
 
 
 def resource_types() -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from docs.generator import enrolment, http, localcloud, pictures, templates
+from docs.generator import enrolment, http, localcloud, objections, patching, pictures, runbook, templates
 
 DOCS = Path(__file__).resolve().parents[1]
 _BLOCK = re.compile(
@@ -29,9 +29,31 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "alarms": templates.alarms,
     "api-function-rights": templates.api_function_rights,
     "keeper-rights": templates.keeper_rights,
+    "patching-parameters": templates.patching_parameters,
+    "patching-outputs": templates.patching_outputs,
+    "patching-alarms": templates.patching_alarms,
+    "automation-rights": templates.automation_rights,
+    "runs-rights": templates.runs_rights,
+    "patching-function-rights": templates.patching_function_rights,
+    "patching-keeper-rights": templates.patching_keeper_rights,
+    "verdicts": patching.verdicts,
+    "after-verdict": patching.after_verdict,
+    "outcomes": patching.outcomes,
+    "restore-moves": patching.moves,
+    "restore-tries": patching.tries,
+    "deletions": patching.deletions,
+    "patching-constants": patching.constants,
+    "objections": objections.objections,
+    "attestation-refusals": objections.attestation_refusals,
+    "runbook-parameters": runbook.parameters,
+    "runbook-steps": runbook.steps,
+    "runbook-outputs": runbook.outputs,
     "simulated": localcloud.simulated,
     "images": localcloud.images,
     "ssm-choices": localcloud.ssm_choices,
+    "automation-choices": localcloud.automation_choice_table,
+    "automation-actions": localcloud.automation_actions,
+    "azure-choices": localcloud.azure_choice_list,
     "resource-types": localcloud.resource_types,
     "refused-operations": localcloud.refused_operations,
     "local-services": localcloud.services,

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 from docs.generator.drawing import Box, Drawing
+from docs.generator.flow import runbook_flow
+from docs.generator.patching_pictures import patching, restore
 
 from moorings.enrolment.oversight import Part
 
@@ -14,6 +16,9 @@ def drawn() -> Mapping[str, str]:
         "enrolment.svg": enrolment().svg(),
         "activation-life.svg": activation_life().svg(),
         "vending.svg": vending().svg(),
+        "patching.svg": patching().svg(),
+        "restore.svg": restore().svg(),
+        "runbook.svg": runbook_flow().svg(),
     }
 
 

@@ -1,4 +1,4 @@
-"""What the two CloudFormation templates say about themselves."""
+"""What the CloudFormation templates say about themselves."""
 
 import re
 from collections.abc import Mapping
@@ -55,6 +55,16 @@ def endpoint_outputs() -> str:
     return _outputs(texts.ENDPOINT)
 
 
+def patching_parameters() -> str:
+    """The parameters of patching's stack, in the groups of the console."""
+    return _parameters(texts.PATCHING)
+
+
+def patching_outputs() -> str:
+    """The outputs of patching's stack."""
+    return _outputs(texts.PATCHING)
+
+
 def _parameters(name: str) -> str:
     whole = template(name)
     groups = whole["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
@@ -86,19 +96,27 @@ def _outputs(name: str) -> str:
     )
 
 
-def _of_type(type_: str) -> dict[str, Mapping[str, Any]]:
-    return {
-        key: each["Properties"] for key, each in template(texts.STACK)["Resources"].items() if each["Type"] == type_
-    }
+def of_type(type_: str, *, stack: str = texts.STACK) -> dict[str, Mapping[str, Any]]:
+    """The properties of a stack's resources of one type, by their logical ids."""
+    return {key: each["Properties"] for key, each in template(stack)["Resources"].items() if each["Type"] == type_}
 
 
 _COMPARED = {"GreaterThanOrEqualToThreshold": "≥", "LessThanThreshold": "<"}
 
 
 def alarms() -> str:
-    """Every alarm of the stack: what it looks at, when it rings, and what it says."""
+    """Every alarm of enrolment: what it looks at, when it rings, and what it says."""
+    return _alarms(texts.STACK)
+
+
+def patching_alarms() -> str:
+    """Every alarm of patching."""
+    return _alarms(texts.PATCHING)
+
+
+def _alarms(stack: str) -> str:
     rows = []
-    for name, alarm in _of_type("AWS::CloudWatch::Alarm").items():
+    for name, alarm in of_type("AWS::CloudWatch::Alarm", stack=stack).items():
         periods = f"{alarm['EvaluationPeriods']} × {alarm['Period'] // 60} min"
         when = f"{alarm['Statistic']} {_COMPARED[alarm['ComparisonOperator']]} {alarm['Threshold']}, {periods}"
         if "InsufficientDataActions" in alarm:
@@ -110,7 +128,7 @@ def alarms() -> str:
 def gateway_responses() -> str:
     """What API Gateway answers by itself."""
     rows = []
-    for answer in _of_type("AWS::ApiGateway::GatewayResponse").values():
+    for answer in of_type("AWS::ApiGateway::GatewayResponse").values():
         message = re.search(r'"error":"(\w+)","message":"([^"]+)"', answer["ResponseTemplates"]["application/json"])
         assert message
         retry = answer.get("ResponseParameters", {}).get("gatewayresponse.header.Retry-After", "").strip("'")
@@ -128,37 +146,71 @@ def gateway_responses() -> str:
 
 def api_function_rights() -> str:
     """What the API's function may do."""
-    return _rights("ApiFunctionRole")
+    return _rights(texts.STACK, "ApiFunctionRole")
 
 
 def keeper_rights() -> str:
-    """What the keeper may do."""
-    return _rights("KeeperRole")
+    """What enrolment's keeper may do."""
+    return _rights(texts.STACK, "KeeperRole")
 
 
-def _rights(role: str) -> str:
-    statements = template(texts.STACK)["Resources"][role]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+def automation_rights() -> str:
+    """What an execution of the runbook may do."""
+    return _rights(texts.PATCHING, "AutomationRole")
+
+
+def runs_rights() -> str:
+    """What patching's function and its keeper both may do."""
+    return _rights(texts.PATCHING, "RunsPolicy")
+
+
+def patching_function_rights() -> str:
+    """What patching's function may do besides."""
+    return _rights(texts.PATCHING, "FunctionRole")
+
+
+def patching_keeper_rights() -> str:
+    """What patching's keeper may do besides."""
+    return _rights(texts.PATCHING, "KeeperRole")
+
+
+def _rights(stack: str, role: str) -> str:
+    properties = template(stack)["Resources"][role]["Properties"]
+    document = properties.get("PolicyDocument") or properties["Policies"][0]["PolicyDocument"]
     rows = []
-    for each in statements:
+    for each in document["Statement"]:
         statement, only_if = (each["Fn::If"][1], each["Fn::If"][0]) if "Fn::If" in each else (each, "")
         actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
         conditions = ", ".join(key for kind in statement.get("Condition", {}).values() for key in kind)
-        rows.append((", ".join(map(code, actions)), _on(statement), conditions, ONLY_IF.get(only_if, only_if)))
+        on = ON[stack, statement["Sid"]]
+        rows.append((", ".join(map(code, actions)), on, conditions, ONLY_IF.get(only_if, only_if)))
     return table(("actions", "on", "conditions", "only if"), rows)
 
 
-ONLY_IF = {"Deregistration": "`AllowDeregistration` is yes"}
-ON = {
-    "Ledger": "the stack's table",
-    "Codes": "parameters below the stack's own path",
-    "CodesAtRest": "the key of the codes",
-    "Activations": "`*` (these know no resources)",
-    "StaleNodes": "managed nodes of the account and Region",
-    "NodeRoles": "the stack's node role and `NodeRoleArns`",
-    "Keeper": "the keeper function",
-    "Log": "the function's own log group",
+ONLY_IF = {
+    "Deregistration": "`AllowDeregistration` is yes",
+    "GivenKey": "`CredentialKmsKeyId` is given",
+    "Federated": "the stack is federated",
 }
-
-
-def _on(statement: Mapping[str, Any]) -> str:
-    return ON[statement["Sid"]]
+ON: Mapping[tuple[str, str], str] = {
+    (texts.STACK, "Ledger"): "the stack's table",
+    (texts.STACK, "Codes"): "parameters below the stack's own path",
+    (texts.STACK, "CodesAtRest"): "the key of the codes",
+    (texts.STACK, "Activations"): "`*` (these know no resources)",
+    (texts.STACK, "StaleNodes"): "managed nodes of the account and Region",
+    (texts.STACK, "NodeRoles"): "the stack's node role and `NodeRoleArns`",
+    (texts.STACK, "Keeper"): "the keeper function",
+    (texts.STACK, "Log"): "the function's own log group",
+    (texts.PATCHING, "Commands"): "three documents of AWS; managed nodes of the account and Region",
+    (texts.PATCHING, "Nodes"): "`*` (these know no resources)",
+    (texts.PATCHING, "Function"): "the stack's function",
+    (texts.PATCHING, "Records"): "the stack's table",
+    (texts.PATCHING, "Credentials"): "parameters below `CredentialPrefix`",
+    (texts.PATCHING, "CredentialsAtRest"): "that key",
+    (texts.PATCHING, "Federation"): "`*` (a token of one's own)",
+    (texts.PATCHING, "Executions"): "executions of the account and Region",
+    (texts.PATCHING, "Outcomes"): "the stack's event bus",
+    (texts.PATCHING, "Evidence"): "`*` (these know no resources)",
+    (texts.PATCHING, "Due"): "the index of what is due in that table",
+    (texts.PATCHING, "Log"): "the function's own log group",
+}

@@ -5,11 +5,15 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from docs.generator import enrolment, http, pages, pictures
+from docs.generator import enrolment, flow, http, pages, patching, pictures, runbook
 
 import moorings
+from moorings import errors
 from moorings.enrolment.policy import Move
 from moorings.errors import FAMILIES, MooringsError
+from moorings.patching.model import Outcome, Verdict
+from moorings.patching.planning import Finish
+from moorings.patching.planning import Move as RestoreMove
 
 WRITE = "write it anew: .venv/bin/python -m docs.generator"
 PICTURES = pages.DOCS / "pictures"
@@ -69,11 +73,27 @@ def test_the_table_of_moves_knows_every_move() -> None:
     assert not [words for words in enrolment.WORDS.values() if words not in table]
 
 
+def test_every_step_of_the_runbook_has_a_place_in_the_picture_and_no_two_lie_on_each_other() -> None:
+    assert not flow.unplaced(step.name for step in runbook.patch_azure().steps)
+    assert not flow.overlaps()
+
+
+def test_the_tables_of_patching_show_every_verdict_outcome_and_move() -> None:
+    assert not [each for each in Verdict if f"`{each.value}`" not in patching.verdicts()]
+    assert not [each for each in Outcome if f"`{each.value}`" not in patching.outcomes()]
+    assert set(patching.MOVES) | {Finish} == set(RestoreMove.__args__)
+    assert not [
+        words for words in (*patching.MOVES.values(), *patching.ENDED.values()) if words not in patching.moves()
+    ]
+
+
 def test_every_error_family_is_in_the_table() -> None:
     def below(kind: type[MooringsError]) -> set[type[MooringsError]]:
         return set(kind.__subclasses__()).union(*(below(each) for each in kind.__subclasses__()))
 
-    assert below(MooringsError) == {kind for kind, _ in FAMILIES}
+    families = {kind for kind, _ in FAMILIES}
+    assert {kind for kind in below(MooringsError) if kind.__module__ == errors.__name__} == families
+    assert not [kind for kind in below(MooringsError) if not issubclass(kind, tuple(families))]
 
 
 def test_the_documented_messages_are_those_of_the_service() -> None:

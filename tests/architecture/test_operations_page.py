@@ -1,70 +1,92 @@
-"""docs/operate-enrolment.md knows every metric and every alarm; the README counts the alarms right."""
+"""The pages about operating a room know every metric and every alarm of it; alarms are counted right everywhere."""
 
 import ast
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
-from docs.generator.templates import template
+from docs.generator.templates import of_type, template
 
-import moorings.enrolment
 from moorings.deploy import templates
+from moorings.patching.model import Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
-TEXT = (ROOT / "docs" / "operate-enrolment.md").read_text(encoding="utf-8")
-SOURCES = sorted(Path(str(moorings.enrolment.__file__)).parent.glob("*.py"))
-ALARMS = [
-    name for name, each in template(templates.STACK)["Resources"].items() if each["Type"] == "AWS::CloudWatch::Alarm"
-]
+ROOMS = {"enrolment": templates.STACK, "patching": templates.PATCHING}
+# Metrics whose names are put together from a value.
+COMPOSED = {"patching": {f"Outcome{each.name.title().replace('_', '')}" for each in Outcome}, "enrolment": set()}
+ALARMS = {room: list(of_type("AWS::CloudWatch::Alarm", stack=stack)) for room, stack in ROOMS.items()}
+EACH_ALARM = [(room, alarm) for room, alarms in ALARMS.items() for alarm in alarms]
 
 
-def _emitted(*methods: str) -> set[str]:
+def _text(room: str) -> str:
+    return (ROOT / "docs" / f"operate-{room}.md").read_text(encoding="utf-8")
+
+
+def _emitted(room: str, *methods: str) -> set[str]:
     """The first argument of every call of these methods of a journal, where it is written out."""
     found: set[str] = set()
-    calls = (node for path in SOURCES for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    sources = sorted((ROOT / "src" / "moorings" / room).glob("*.py"))
+    calls = (node for path in sources for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
     for call in calls:
         if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute) or call.func.attr not in methods:
             continue
-        if "journal" in ast.unparse(call.func):
+        if "journal" in ast.unparse(call.func) and not isinstance(call.args[0], ast.JoinedStr):
             first = (each for each in ast.walk(call.args[0]) if isinstance(each, ast.Constant))
             found |= {str(each.value) for each in first if isinstance(each.value, str)}
     return found
 
 
-def test_every_metric_is_documented_and_no_other() -> None:
-    section = re.search(r"^## Metrics\n(.*?)^## ", TEXT, re.MULTILINE | re.DOTALL)
+def _metrics(room: str) -> set[str]:
+    return _emitted(room, "count", "measure") | COMPOSED[room]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_metric_is_documented_and_no_other(room: str) -> None:
+    section = re.search(r"^## Metrics\n(.*?)^## ", _text(room), re.MULTILINE | re.DOTALL)
     assert section
 
-    assert set(re.findall(r"^\| `(\w+)` \|", section[1], re.MULTILINE)) == _emitted("count", "measure")
+    assert set(re.findall(r"^\| `(\w+)` \|", section[1], re.MULTILINE)) == _metrics(room)
 
 
-def test_every_metric_that_an_alarm_or_the_dashboard_looks_at_is_emitted() -> None:
-    resources = template(templates.STACK)["Resources"]
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_metric_that_an_alarm_or_the_dashboard_looks_at_is_emitted(room: str) -> None:
+    resources: dict[str, Any] = dict(template(ROOMS[room])["Resources"])
     watched = {
-        each["Properties"]["MetricName"]
-        for each in resources.values()
-        if each["Type"] == "AWS::CloudWatch::Alarm" and each["Properties"]["Namespace"] == "Moorings"
+        each["MetricName"]
+        for each in of_type("AWS::CloudWatch::Alarm", stack=ROOMS[room]).values()
+        if each["Namespace"] == "Moorings"
     }
     shown = set(re.findall(r'\["Moorings","(\w+)"', str(resources["Dashboard"]["Properties"]["DashboardBody"])))
 
-    assert watched | shown <= _emitted("count", "measure")
+    assert watched | shown <= _metrics(room)
 
 
-def test_every_event_that_a_page_names_is_written_somewhere() -> None:
-    named = set(re.findall(r"events? `(\w+)`(?: and `(\w+)`)?", TEXT))
-    events = {event for pair in named for event in pair if event} | {"granted", "refused", "leak_reaped"}
+@pytest.mark.parametrize(
+    ("room", "also"), [("enrolment", {"granted", "refused", "leak_reaped"}), ("patching", {"moment"})]
+)
+def test_every_event_that_a_page_names_is_written_somewhere(room: str, also: set[str]) -> None:
+    named = set(re.findall(r"events? `(\w+)`(?: and `(\w+)`)?", _text(room)))
+    events = {event for pair in named for event in pair if event} | also
 
-    assert events <= _emitted("record", "bug")
+    assert events <= _emitted(room, "record", "bug")
 
 
-@pytest.mark.parametrize("alarm", ALARMS)
-def test_there_is_advice_for_each_alarm(alarm: str) -> None:
+@pytest.mark.parametrize(("room", "alarm"), EACH_ALARM)
+def test_there_is_advice_for_each_alarm(room: str, alarm: str) -> None:
     """One row from the template (generated), one with what to do."""
-    assert len(re.findall(rf"^\| `{alarm}` \|", TEXT, re.MULTILINE)) == 2
+    assert len(re.findall(rf"^\| `{alarm}` \|", _text(room), re.MULTILINE)) == 2
 
 
-@pytest.mark.parametrize("page", ["README.md", "CHANGELOG.md", "docs/operate-enrolment.md"])
-def test_the_number_of_alarms_is_right_wherever_it_is_told(page: str) -> None:
+@pytest.mark.parametrize(
+    ("page", "rooms"),
+    [
+        ("README.md", ["enrolment"]),
+        ("CHANGELOG.md", ["enrolment", "patching"]),
+        ("docs/operate-enrolment.md", ["enrolment"]),
+    ],
+)
+def test_the_number_of_alarms_is_right_wherever_it_is_told(page: str, rooms: list[str]) -> None:
     told = re.findall(r"(\d+) alarms", (ROOT / page).read_text(encoding="utf-8"))
 
-    assert set(told) == {str(len(ALARMS))}
+    assert told == [str(len(ALARMS[room])) for room in rooms]

@@ -87,9 +87,10 @@ def test_every_place_on_the_map_exists(folder: str, path: str) -> None:
     assert (ROOT / whole).exists()
 
 
-def test_every_module_of_enrolment_is_on_the_map() -> None:
-    folder = ROOT / "src" / "moorings" / "enrolment"
-    section = next(each for name, each in _rooms() if name == "src/moorings/enrolment/")
+@pytest.mark.parametrize("room", ["enrolment", "patching"])
+def test_every_module_of_a_room_is_on_the_map(room: str) -> None:
+    folder = ROOT / "src" / "moorings" / room
+    section = next(each for name, each in _rooms() if name == f"src/moorings/{room}/")
     files = {path.name for path in folder.iterdir() if path.suffix in {".py", ".yaml"}} - {"__init__.py", "keeper.py"}
 
     assert not [name for name in sorted(files) if f"`{name}`" not in section]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from docs.generator.enrolment import POOL
+from docs.generator.runbook import patch_azure
 from docs.generator.templates import template
 from tests.architecture.repository import ROOT, pages, shown
 
@@ -23,6 +24,8 @@ from moorings.errors import FAMILIES, NOT_WELL_EXIT, OUR_BUG
 DOCS = ROOT / "docs"
 MINUTES = timedelta(minutes=1)
 PARAMETERS: dict[str, Any] = template(templates.STACK)["Parameters"]
+PATCHING_PARAMETERS: dict[str, Any] = template(templates.PATCHING)["Parameters"]
+RUNBOOK_PARAMETERS: dict[str, Any] = patch_azure().wire["parameters"]
 
 
 def _page(name: str) -> str:
@@ -98,7 +101,7 @@ def test_every_word_of_an_error_is_told() -> None:
 def test_template_parameters_that_are_given_by_name_exist(page: Path) -> None:
     given = set(re.findall(r"--parameter ([A-Z]\w+)=", page.read_text(encoding="utf-8")))
 
-    assert given <= {*PARAMETERS, "NAME"}
+    assert given <= {*PARAMETERS, *PATCHING_PARAMETERS, *RUNBOOK_PARAMETERS, "NAME"}
 
 
 def test_the_parameters_that_deploy_fills_in_are_told() -> None:
