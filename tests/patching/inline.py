@@ -1,14 +1,19 @@
 """A scheduler without threads, for tests that walk thousands of runs: one task after another, in one fixed order."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from tests.patching.stage import LIMIT, START, ApiStep, CommandStep, FunctionStep, Stage
+from tests.patching.stage import LIMIT, START, ApiStep, CommandStep, FunctionStep, Stage, Table
 
 from localcloud.automation.actions.protocol import ActionFailed, Finished, StepCall, Turn
 from localcloud.automation.engine import Engine
 from localcloud.automation.scheduler import Scheduler, Task, Timer, Work
 from localcloud.clock import Clock
+from moorings.errors import Busy
+from moorings.patching.model import Run
+from moorings.patching.service import Patching
+from moorings.patching.upkeep import Upkeep
 
 
 class Inline(Scheduler):
@@ -85,15 +90,45 @@ class _Script:
         del call, state
 
 
+class Shelf(Table):
+    """A table that keeps records as they are: what the codec makes of them is tested elsewhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runs: dict[str, Run] = {}
+
+    def load(self, execution: str) -> Run | None:
+        return self.runs.get(execution)
+
+    def save(self, run: Run) -> Run:
+        there = self.runs.get(run.execution)
+        if (there.version if there else 0) != run.version:
+            raise Busy("somebody else", retry_after=timedelta(seconds=5))
+        self.runs[run.execution] = replace(run, version=run.version + 1)
+        return self.runs[run.execution]
+
+    def due(self, now: datetime, *, limit: int) -> list[str]:
+        waiting = [run for run in self.runs.values() if run.look_at is not None and run.look_at <= now]
+        return [run.execution for run in sorted(waiting, key=lambda run: run.look_at or now)][:limit]
+
+
 class SwiftStage(Stage):
     """A stage whose engine has neither threads nor processes: some ten times as fast, and always the same."""
 
     def __init__(self, *, data: Iterable[int] = (), start: datetime = START) -> None:
         super().__init__(data=data, start=start)
         self.engine.close()
+        self.shelf = Shelf()
+        self.table = self.shelf
+        self.outside = replace(self.outside, guards=self.shelf, records=self.shelf)
+        self.patching, self.upkeep = Patching(self.outside), Upkeep(self.outside)
         actions = (FunctionStep(self), CommandStep(self), ApiStep(self), _Script())
         self.engine = Engine(
             clock=self.clock, actions={one.name: one for one in actions}, documents=self, surrounder=self, workers=1
         )
         self.steps = Inline(self.clock)
         self.engine.scheduler = self.steps
+
+    def record(self, execution: str) -> Run:
+        """See `Stage.record`."""
+        return self.shelf.runs[execution]

@@ -4,6 +4,7 @@ Every port call of the function goes through `Watched`, so that a test can stop,
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -12,9 +13,12 @@ from tests.patching.inline import SwiftStage
 from tests.patching.stage import Crash
 
 from moorings.errors import CloudFault
+from moorings.patching.answers import Answer
+from moorings.patching.asks import Event
 from moorings.patching.deleting import CHECKPOINT, ROLES, expiry_of
 from moorings.patching.model import TAG_EXECUTION, TAG_EXPIRY, TAG_NAME, TAG_ROLE, Outcome, Phase, Run
-from moorings.patching.outside import Deadline
+from moorings.patching.outside import Deadline, Outside
+from moorings.patching.ports import Countdown
 from moorings.patching.service import Patching
 from moorings.patching.upkeep import Upkeep
 
@@ -23,10 +27,11 @@ KEPT_FOR_A_PERSON = {Outcome.ROLLBACK_FAILED, Outcome.UNDECIDED}
 
 @dataclass
 class Tripwire:
-    """Sees every call of the function and of the keeper before and after its effect, and trips at the n-th sight.
+    """Sees every call of the function and of the keeper to a cloud, and trips at the n-th sight.
 
     `how`: `crash` (the process dies once), `dead` (it dies, and the function does so ever after; the keeper lives),
-    `fault` (the cloud fails: before, without effect; after, the answer is lost).
+    `fault` (the cloud fails: before, without effect; after, the answer is lost). Who dies before a call leaves the
+    world as who dies after the one before it, so deaths are tried at the beginning and after each call.
     """
 
     at: int
@@ -36,6 +41,9 @@ class Tripwire:
     keeper: bool = False
 
     def sight(self, what: str) -> None:
+        """What is about to happen (`before …`), has happened (`after …`), or begins (`begin …`)."""
+        if what.startswith("begin " if self.how == "fault" else "before "):
+            return
         self.seen += 1
         if self.tripped and self.how == "dead" and not self.keeper:
             raise Crash(what)
@@ -69,6 +77,18 @@ class Watched:
         return call
 
 
+class _Begun(Patching):
+    """The function, whose every invocation is seen to begin."""
+
+    def __init__(self, outside: Outside, wire: Tripwire) -> None:
+        super().__init__(outside)
+        self._wire = wire
+
+    def answer(self, event: Event, countdown: Countdown) -> Answer:
+        self._wire.sight(f"begin {event['call']}")
+        return super().answer(event, countdown)
+
+
 class World:
     """A stage, what must never happen on it, and what must hold in the end."""
 
@@ -80,7 +100,7 @@ class World:
             for name in ("clouds", "nodes", "executions", "guards", "records", "news")
         }
         stage.outside = replace(stage.outside, **ports)
-        stage.patching = Patching(stage.outside)
+        stage.patching = _Begun(stage.outside, wire)
         stage.upkeep = Upkeep(stage.outside)
         self.execution = ""
         self.violations: list[str] = []
@@ -190,11 +210,12 @@ class World:
             self.stage.clock.step(every)
             self.stage.azure.settle()
             self.stage.node.settle()
-            try:
+            tripped = self.wire.tripped
+            with suppress(Crash, CloudFault):
+                self.wire.sight("begin keeper")
                 self.stage.upkeep.run(Deadline(self.stage.outside.clock, timedelta(seconds=50)))
-                times -= 1
-            except (Crash, CloudFault):
-                continue  # a minute later the schedule starts it again
+            if self.wire.tripped == tripped:
+                times -= 1  # else the schedule starts it again a minute later
 
     def keep_until_done(self) -> None:
         """Run the keeper whenever something is due, until nothing is."""
@@ -206,7 +227,7 @@ class World:
         raise AssertionError(f"the keeper never ends: {self.record()}")
 
     def record(self) -> Run | None:
-        return self.stage.record(self.execution) if self.execution in self.stage.table.bodies else None
+        return self.stage.shelf.runs.get(self.execution)
 
     # -- the end
 
