@@ -1,11 +1,22 @@
 """Ways in which putting a VM back could end worse than it began, each found by asking what production would do."""
 
+from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from tests.patching.stage import Stage
 
+from moorings.errors import CloudFault
 from moorings.patching.disks import replacement_body
 from moorings.patching.model import CheckpointDisk
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    made = Stage()
+    yield made
+    made.close()
 
 
 def entry(sku: str, **properties: Any) -> CheckpointDisk:
@@ -33,3 +44,41 @@ def test_a_chosen_speed_is_carried_over(sku: str) -> None:
 
     assert (properties["diskIOPSReadWrite"], properties["diskMBpsReadWrite"]) == (500, 100)
     assert "tier" not in properties
+
+
+def test_a_vm_that_azure_does_not_start_at_once_is_started_later(stage: Stage) -> None:
+    """A host without room for a minute is no reason to leave a VM down for the night."""
+    stage.node.scenario = "breaks-service"
+    stage.azure.failing["virtualMachines/start/action"] = [("AllocationFailed", "no capacity")] * 6
+
+    run = stage.run()
+
+    assert run.outputs["Report.Outcome"] == "ROLLED_BACK", run.outputs["Report.Reason"]
+    assert stage.azure.vms[stage.vm.key].power == "running"
+
+
+@pytest.mark.parametrize("action", ["powerOff/action", "write", "start/action"])
+def test_an_outage_of_some_minutes_is_waited_out(stage: Stage, action: str) -> None:
+    """A request that was not answered is no try: it may not even have arrived."""
+    stage.node.scenario = "breaks-service"
+    outage = CloudFault("500", call=action)
+    stage.azure.refusing[f"virtualMachines/{action}"] = [outage] * 8
+
+    run = stage.run()
+
+    assert run.outputs["Report.Outcome"] == "ROLLED_BACK", run.outputs["Report.Reason"]
+
+
+def test_a_node_that_boots_between_two_looks_counts_as_back(stage: Stage) -> None:
+    """Its agent is heard of before anybody sees that Azure's start is over, and the next time five minutes later."""
+    stage.node.scenario = "breaks-service"
+    execution = stage.start(SleepDuration="PT120S", NodeBootTime="PT2M")
+    stage.finish(execution, until=lambda: "virtualMachines/start/action" in [call for call, _ in stage.azure.calls])
+    began = stage.clock.now()
+    stage.azure.vms[stage.vm.key].on_power = lambda _on: None
+    stage.node.settle = stage.azure.settle  # type: ignore[method-assign]
+    stage.node.online, stage.node.last_ping = True, began + timedelta(seconds=20)
+
+    run = stage.finish(execution)
+
+    assert "online again" in str(run.outputs["Report.Reason"])

@@ -135,7 +135,7 @@ def test_a_vm_whose_disks_azure_will_not_exchange_runs_on_its_own_again(stage: S
 
 def test_what_cannot_be_started_is_told_with_the_command_that_does(stage: Stage) -> None:
     stage.node.scenario = "breaks-service"
-    stage.azure.failing["virtualMachines/start/action"] = [("AllocationFailed", "no capacity")] * 9
+    stage.azure.failing["virtualMachines/start/action"] = [("AllocationFailed", "no capacity")] * 99
 
     run = stage.run()
 

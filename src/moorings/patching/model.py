@@ -225,6 +225,7 @@ class Restore:
     writes: int = 0  # of the VM's disks
     starts: int = 0
     makes: int = 0  # of replacement disks
+    started_at: datetime | None = None  # when the last start of the VM was begun
     deallocate: bool = False  # Azure refused to change the disks of a VM that is only stopped
     patch: bool = False  # Azure refused to take the whole VM back: send the disks alone
     pending: str = ""  # the monitor of the operation that was started last

@@ -18,6 +18,8 @@ from moorings.patching.observed import Disk, Operation, OperationState, Power, V
 LATE = timedelta(minutes=8)
 # Azure lets a VM be updated 12 times in a burst: all tries together stay below.
 MAKES, STOPS, WRITES, WRITES_BACK, STARTS = 3, 2, 3, 5, 3
+# After so many starts in a row Azure has no room; it may have some later, until the deadline.
+START_PAUSE = timedelta(minutes=4)
 BUSY = frozenset({"updating", "creating", "deleting", "migrating"})
 
 
@@ -94,21 +96,21 @@ def plan(sight: Sight, entries: Sequence[CheckpointDisk], restore: Restore, *, n
     if under_way:
         return Wait(under_way)
     late = now >= restore.deadline - LATE
-    move = _towards_ours(vm, sight, entries, restore)
+    move = _towards_ours(vm, sight, entries, restore, now)
     if late and not _reached(vm, entries, Aim.OURS):
-        return _settle(vm, entries, restore, aim=_nearest(vm, entries), why="no time is left to put it back")
+        return _settle(vm, entries, restore, now, aim=_nearest(vm, entries), why="no time is left to put it back")
     if _spent(move, restore, len(entries)):
-        return _settle(vm, entries, restore, aim=Aim.SOURCE, why=restore.note or "every try is used up")
+        return _settle(vm, entries, restore, now, aim=Aim.SOURCE, why=restore.note or "every try is used up")
     return move
 
 
-def _towards_ours(vm: Vm, sight: Sight, entries: Sequence[CheckpointDisk], restore: Restore) -> Move:
+def _towards_ours(vm: Vm, sight: Sight, entries: Sequence[CheckpointDisk], restore: Restore, now: datetime) -> Move:
     if _reached(vm, entries, Aim.OURS):
-        return _run(vm, restore, Aim.OURS.value)
+        return _run(vm, restore, now, Aim.OURS.value)
     return _make(sight, entries) or _exchange(vm, entries, restore, Aim.OURS)
 
 
-def _settle(vm: Vm, entries: Sequence[CheckpointDisk], restore: Restore, *, aim: Aim, why: str) -> Move:
+def _settle(vm: Vm, entries: Sequence[CheckpointDisk], restore: Restore, now: datetime, *, aim: Aim, why: str) -> Move:
     """The checkpoint's disks will not be reached: get the VM running; a set that came over in part goes back whole."""
     if not _reached(vm, entries, aim) and restore.writes < WRITES_BACK:
         move = _exchange(vm, entries, restore, aim)
@@ -116,7 +118,7 @@ def _settle(vm: Vm, entries: Sequence[CheckpointDisk], restore: Restore, *, aim:
             return move
         if isinstance(move, Deallocate):
             return WriteDisks(wanted_storage(vm, entries, aim), aim)  # stopped it is, and that must do
-    return _run(vm, restore, _where(vm, entries), why)
+    return _run(vm, restore, now, _where(vm, entries), why)
 
 
 def _where(vm: Vm, entries: Sequence[CheckpointDisk]) -> str:
@@ -161,7 +163,7 @@ def _under_way(vm: Vm, sight: Sight, restore: Restore) -> str:
     return f"the VM is {vm.provisioning}" if vm.provisioning.lower() in BUSY else ""
 
 
-def _run(vm: Vm, restore: Restore, where: str, why: str = "") -> Move:
+def _run(vm: Vm, restore: Restore, now: datetime, where: str, why: str = "") -> Move:
     """The disks are as they shall be, or as good as it gets: see that the VM runs."""
     power = vm.power
     if power is Power.RUNNING:
@@ -169,7 +171,10 @@ def _run(vm: Vm, restore: Restore, where: str, why: str = "") -> Move:
     if power in {Power.STARTING, Power.STOPPING, Power.DEALLOCATING}:
         return Wait(f"the VM is {power.value}")
     if restore.starts >= STARTS:
-        return Finish("down", restore.note or why or "Azure does not start it")
+        if restore.started_at is None or now >= restore.deadline:
+            return Finish("down", restore.note or why or "Azure does not start it")
+        if now - restore.started_at < START_PAUSE:
+            return Wait("Azure does not start the VM now")
     return Start()
 
 

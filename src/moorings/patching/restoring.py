@@ -4,7 +4,7 @@ A call looks, plans, notes what it is about to do, checks that the VM is still i
 """
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from moorings.errors import Busy, CloudFault
 from moorings.patching import disks
@@ -68,7 +68,9 @@ def verify(run: Run, outside: Outside) -> Run:
     outside.hold(run, next_step=NEXT_STEP)
     node = outside.nodes.node(run.node)
     now = outside.clock.now()
-    online = node is not None and node.online and node.last_ping is not None and node.last_ping > state.ended_at
+    # A quick boot is over, and its agent heard of, before anybody sees that Azure's start is.
+    since = min(state.ended_at, state.started_at or state.ended_at)
+    online = node is not None and node.online and node.last_ping is not None and node.last_ping > since
     if not online and now - state.ended_at < run.options.boot_time:
         return run
     what = "the node is online again" if online else "the node did not come online"
@@ -115,7 +117,9 @@ def _one_move(run: Run, outside: Outside) -> tuple[Run, bool]:
 def _write(run: Run, move: Move, sight: Sight, compute: Compute, outside: Outside) -> tuple[Run, bool]:
     assert run.restore is not None
     before, kind = run.restore, _kind(move)
-    counted = replace(_counted(before, kind), rounds=before.rounds + 1, pending="", pending_kind=kind)
+    counted = replace(
+        _counted(before, kind, outside.clock.now()), rounds=before.rounds + 1, pending="", pending_kind=kind
+    )
     run = outside.records.save(outside.noted(replace(run, restore=counted), _words(move)))
     outside.hold(run, next_step=NEXT_STEP)
     assert run.restore is not None
@@ -131,9 +135,11 @@ def _write(run: Run, move: Move, sight: Sight, compute: Compute, outside: Outsid
         # It had no effect, so it was no try.
         return outside.records.save(replace(run, restore=replace(before, note=busy.message[:300]))), False
     except CloudFault as fault:
-        # It may have had its effect: the next look tells.
+        # It may have had its effect: the next look tells. It is no try, for it may not even have arrived; but that the
+        # disks may have been written stays known.
         outside.journal.record("answer_lost", call=fault.call, error=fault.message)
-        return run, False
+        lost = replace(before, started_at=run.restore.started_at, writes=max(before.writes, min(run.restore.writes, 1)))
+        return outside.records.save(replace(run, restore=replace(lost, note=fault.message[:300]))), False
     after = replace(run.restore, pending=monitor, pending_kind=kind)
     return outside.records.save(replace(run, restore=after)), isinstance(move, MakeDisk)
 
@@ -211,7 +217,7 @@ def _kind(move: Move) -> str:
             return "start"
 
 
-def _counted(state: Restore, kind: str) -> Restore:
+def _counted(state: Restore, kind: str, now: datetime) -> Restore:
     match kind:
         case "make":
             return replace(state, makes=state.makes + 1)
@@ -220,7 +226,7 @@ def _counted(state: Restore, kind: str) -> Restore:
         case "write":
             return replace(state, writes=state.writes + 1)
         case _:
-            return replace(state, starts=state.starts + 1)
+            return replace(state, starts=state.starts + 1, started_at=now)
 
 
 def _words(move: Move) -> str:
