@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from tests.cli import patchstack
@@ -10,7 +11,12 @@ from tests.cli.conftest import Cli
 from tests.cli.patchstack import PatchStack
 
 from localcloud.cloud import LocalCloud
+from moorings.cli.output import Talk
+from moorings.cli.patch_run import tell_interrupted
+from moorings.patching.campaign import View
+from moorings.patching.executions import Execution
 from moorings.patching.model import Phase
+from moorings.patching.standing import Standing
 
 GONE = "00000000-0000-4000-8000-000000000000"
 OLD = "aaaaaaaa-0000-4000-8000-000000000001"
@@ -224,20 +230,44 @@ def test_what_the_service_has_forgotten_the_record_tells(patch: Cli, patching: P
     assert "neither Systems Manager nor stack" in unknown.err
 
 
-def test_cancelling_says_what_becomes_of_the_vm(
-    patch: Cli, patching: PatchStack, cloud: LocalCloud, nodes: list[str]
-) -> None:
-    client = cloud.client("ssm")
-    sleeping = {
+def sleeping(patching: PatchStack, cloud: LocalCloud, node: str) -> str:
+    """An execution that goes on for an hour."""
+    client, name = cloud.client("ssm"), f"sleeping-{uuid4().hex[:8]}"
+    content = {
         "schemaVersion": "0.3",
         "parameters": {"InstanceId": {"type": "String"}},
         "mainSteps": [{"name": "Sleep", "action": "aws:sleep", "inputs": {"Duration": "PT1H"}}],
     }
-    name = f"sleeping-{patching.document}"
-    client.create_document(Name=name, DocumentType="Automation", DocumentFormat="JSON", Content=json.dumps(sleeping))
-    started = client.start_automation_execution(DocumentName=name, Parameters={"InstanceId": [nodes[0]]})
-    execution = started["AutomationExecutionId"]
-    patching.put(patchstack.record(execution, nodes[0], phase=Phase.RESTORING, conclusion=None))
+    client.create_document(Name=name, DocumentType="Automation", DocumentFormat="JSON", Content=json.dumps(content))
+    started = client.start_automation_execution(DocumentName=name, Parameters={"InstanceId": [node]})
+    execution = str(started["AutomationExecutionId"])
+    patching.put(patchstack.record(execution, node, phase=Phase.RESTORING, conclusion=None))
+    return execution
+
+
+def test_whoever_stops_following_is_told_that_runs_go_on(capfd: pytest.CaptureFixture[str]) -> None:
+    """Nobody is there to ask, so nothing is stopped."""
+    going = Standing(node="mi-1", execution=Execution(id="run-1", status="InProgress", over=False))
+    over = Standing(node="mi-2", execution=Execution(id="run-2", status="Success", over=True))
+    view = View(executions=(GONE, OLD), nodes=(going, over, Standing(node="mi-3")))
+
+    tell_interrupted(view, Talk(), stop=lambda execution: pytest.fail(f"{execution} was stopped"))
+
+    said = capfd.readouterr().err
+    assert "the runs go on in AWS: 1 node under way, 1 not begun" in said
+    assert f"moorings patch cancel {OLD}" in said
+
+
+def test_whoever_stops_before_anything_was_started_is_told_so(capfd: pytest.CaptureFixture[str]) -> None:
+    tell_interrupted(View(), Talk(), stop=lambda execution: pytest.fail(f"{execution} was stopped"))
+
+    assert "nothing was started" in capfd.readouterr().err
+
+
+def test_cancelling_says_what_becomes_of_the_vm(
+    patch: Cli, patching: PatchStack, cloud: LocalCloud, nodes: list[str]
+) -> None:
+    execution = sleeping(patching, cloud, nodes[0])
 
     asked = patch("cancel", execution)
     would = patch("cancel", execution, "--dry-run")

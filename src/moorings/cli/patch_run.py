@@ -164,7 +164,7 @@ def _follow(patched: Patched, results: Results, talk: Talk, course: Callable[[Ca
         with screen:
             view = course(campaign)
     except KeyboardInterrupt:
-        _interrupted(campaign.latest, patched, talk)
+        tell_interrupted(campaign.latest, talk, stop=patched.automations.stop)
         raise
     now = SystemClock().now()
     if results.as_json:
@@ -175,8 +175,8 @@ def _follow(patched: Patched, results: Results, talk: Talk, course: Callable[[Ca
         raise typer.Exit(NOT_WELL_EXIT)
 
 
-def _interrupted(view: View, patched: Patched, talk: Talk) -> None:
-    """Say what goes on without us; where somebody can answer, ask whether it shall."""
+def tell_interrupted(view: View, talk: Talk, *, stop: Callable[[str], object]) -> None:
+    """Say what goes on without us; where somebody can answer, ask whether it shall, and else `stop` it."""
     if not view.executions:
         talk.say("nothing was started")
         return
@@ -187,7 +187,7 @@ def _interrupted(view: View, patched: Patched, talk: Talk) -> None:
     talk.say(f"follow them: moorings patch watch {current}")
     talk.say(f"cancel them: moorings patch cancel {current}")
     if talk.answers and talk.ask("Cancel them now?"):
-        patched.automations.stop(current)
+        stop(current)
         talk.say(f"cancelling {current}; the keeper starts every VM again that a run has stopped")
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from moorings.cli.output import Talk, clean, counted
-from moorings.cli.patch_rows import clock_time, outcome_word, phase_word, style_of, track
+from moorings.cli.patch_rows import CELLS, clock_time, outcome_word, phase_word, style_of, track
 from moorings.clock import Clock
 from moorings.patching.campaign import View
 from moorings.patching.standing import Standing
@@ -19,7 +19,7 @@ from moorings.patching.standing import Standing
 # In a pipe the phases of few nodes are told, of many only their ends.
 MOST_TOLD = 20
 _FRAME = 6  # lines around the rows
-_NODE, _VM, _STATE = 20, 14, 20
+_NODE, _VM, _STATE = 20, 14, 18  # columns of the screen
 
 
 class PatchScreen:
@@ -60,8 +60,8 @@ class PatchScreen:
         height = max(3, self._talk.console.size.height - _FRAME)
         shown = _most_telling(view.nodes, height)
         made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-        for name in ("NODE", "VM", "", "STATE"):
-            made.add_column(name, no_wrap=True, overflow="ellipsis")
+        for name, width in (("NODE", _NODE), ("VM", 0), ("", CELLS), ("STATE", _STATE)):
+            made.add_column(name, no_wrap=True, overflow="ellipsis", min_width=width)
         made.add_column("TIME", justify="right", no_wrap=True)
         for node in shown:
             made.add_row(*_live_row(node, now))

@@ -65,8 +65,9 @@ def consequence(run: Run | None) -> str:
 
 def evidence_rows(evidence: Evidence) -> list[tuple[str, str]]:
     """The evidence in words, in the order in which it is weighed."""
-    code = f", exit code {evidence.install_exit}" if evidence.install_exit is not None else ""
-    detail = f" ({evidence.install_detail}{code})" if evidence.install_detail or code else ""
+    code = f"exit code {evidence.install_exit}" if evidence.install_exit is not None else ""
+    told = ", ".join(part for part in (evidence.install_detail, code) if part)
+    detail = f" ({told})" if told else ""
     rows = [
         ("patch command", f"{evidence.install}{detail}" + ("" if evidence.install_began else "; it never began")),
         ("node", _node_words(evidence)),
