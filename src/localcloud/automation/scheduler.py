@@ -60,7 +60,10 @@ class Scheduler:
 
     def __init__(self, clock: Clock, *, workers: int) -> None:
         self._clock = clock
-        self._changed = threading.Condition()
+        # One lock, two rooms: idle workers wait for tasks, and each task wakes one; who settles waits for changes.
+        lock = threading.RLock()
+        self._changed = threading.Condition(lock)
+        self._tasks = threading.Condition(lock)
         self._pool = _Pool(limit=workers)
         self._heap: list[tuple[datetime, int, Timer]] = []
         self._numbers = itertools.count()
@@ -93,7 +96,7 @@ class Scheduler:
                 return task
             pool.queue.append(task)
             if pool.idle >= len(pool.queue):
-                self._changed.notify_all()
+                self._tasks.notify()
             elif len(pool.threads) - pool.abandoned < pool.limit:
                 worker = threading.Thread(target=self._work, name="automation-worker", daemon=True)
                 pool.threads.add(worker)
@@ -107,6 +110,7 @@ class Scheduler:
             if task.abandoned:
                 return
             task.abandoned = True
+            self._changed.notify_all()
             if task.running:
                 pool.abandoned += 1
                 if pool.queue and len(pool.threads) - pool.abandoned < pool.limit:
@@ -166,6 +170,7 @@ class Scheduler:
             self._heap.clear()
             self._pool.queue.clear()
             self._changed.notify_all()
+            self._tasks.notify_all()
             threads = [*self._pool.threads, *([self._ticker] if self._ticker else [])]
         self._wake.set()
         end = monotonic() + _JOIN
@@ -229,9 +234,9 @@ class Scheduler:
                         task.running = True
                         pool.busy += 1
                         return task
+                self._changed.notify_all()  # a queue of abandoned tasks has just become empty
                 pool.idle += 1
-                self._changed.notify_all()
-                self._changed.wait()
+                self._tasks.wait()
                 pool.idle -= 1
             return None
 

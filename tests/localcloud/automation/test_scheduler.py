@@ -81,6 +81,22 @@ def test_there_are_no_more_workers_than_allowed(scheduler: Scheduler) -> None:
     assert late == [1]
 
 
+def test_idle_workers_do_not_wake_each_other(clock: SteppedClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    scheduler, all_there = Scheduler(clock, workers=4), threading.Barrier(4)
+    waits: list[int] = []
+    wait = scheduler._tasks.wait
+    monkeypatch.setattr(scheduler._tasks, "wait", lambda: (waits.append(1), wait())[1])
+    for _ in range(4):
+        scheduler.soon(lambda: all_there.wait(LIMIT) and None)
+    assert scheduler.settle(LIMIT)
+    for _ in range(20):
+        scheduler.soon(lambda: None)
+        assert scheduler.settle(LIMIT)
+    scheduler.close()
+
+    assert len(waits) <= 4 + 20
+
+
 def test_abandoned_work_makes_room(scheduler: Scheduler) -> None:
     release, begun = threading.Event(), threading.Semaphore(0)
 
