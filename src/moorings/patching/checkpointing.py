@@ -142,7 +142,7 @@ def _healthy_before(run: Run, outside: Outside, health: Sequence[str]) -> Run:
 def _entries(run: Run, compute: Compute, outside: Outside) -> tuple[CheckpointDisk, ...]:
     assert run.vm is not None
     vm = compute.vm(run.vm)
-    if vm is None:
+    if vm is None or not vm.is_of(run.vm_guid):
         raise AzureRefused(status=404, code="ResourceNotFound", message=f"the VM {run.vm.name} is gone")
     attached = [vm.os_disk, *(vm.data_disks if run.options.snapshot_data_disks else ())]
     found = []

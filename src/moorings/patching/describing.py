@@ -161,14 +161,17 @@ def disks_to_snapshot(compute: Compute, vm: Vm, options: Options) -> list[Disk |
 def _take_guard(run: Run, ref: VmRef, outside: Outside) -> int:
     now = outside.clock.now()
     seen = outside.guards.of(ref)
-    if seen is not None and seen.owner and seen.owner != run.execution:
+    if seen is not None and seen.owner == run.execution:
+        return seen.fence  # by a former try of this call, which may still run: one run has one number
+    if seen is not None and seen.owner:
         # Whoever is late is not over: only the service knows whether an execution is.
         if seen.until > now or not outside.executions.over(seen.owner):
             raise _Objected(_in_progress(seen.owner))
         if _unfinished(seen.owner, outside):
             raise _Objected(_in_progress(seen.owner))
     taken = outside.guards.take(ref, owner=run.execution, until=now + UNTIL_CHECKPOINT, seen=seen)
-    if taken is None:
+    taken = taken or outside.guards.of(ref)
+    if taken is None or taken.owner != run.execution:
         raise _Objected(_in_progress("that began at the same moment"))
     return taken.fence
 

@@ -133,6 +133,10 @@ class Vm(Resource):
         """The GUID that it keeps from creation to deletion."""
         return str(self.properties.get("vmId", ""))
 
+    def is_of(self, guid: str) -> bool:
+        """Whether it is this very VM, and not another of its name."""
+        return self.vm_id.lower() == guid.lower()
+
     @property
     def etag(self) -> str:
         return str(self.wire.get("etag", ""))

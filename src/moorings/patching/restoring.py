@@ -98,9 +98,10 @@ def _one_move(run: Run, outside: Outside) -> tuple[Run, bool]:
         outside.hold(run, next_step=NEXT_STEP)
         return run, False
     state = _operation_over(run.restore, operation)
-    entries = set_of(run)
+    entries, vm = set_of(run), compute.vm(run.vm)
     sight = Sight(
-        vm=compute.vm(run.vm), replacements={entry.lun: compute.disk(entry.replacement_id) for entry in entries}
+        vm=vm if vm is not None and vm.is_of(run.vm_guid) else None,
+        replacements={entry.lun: compute.disk(entry.replacement_id) for entry in entries},
     )
     move = plan(sight, entries, state, now=outside.clock.now())
     changed, run = state != run.restore, replace(run, restore=state)
