@@ -20,6 +20,7 @@ from moorings.enrolment import api, configuration, policy, upkeep
 from moorings.enrolment.aws import CODES_REMEMBERED
 from moorings.enrolment.model import LEASE, REPEAT_MARGIN, Vended
 from moorings.errors import FAMILIES, NOT_WELL_EXIT, OUR_BUG
+from moorings.patching import aws, fleets, function, model
 
 DOCS = ROOT / "docs"
 MINUTES = timedelta(minutes=1)
@@ -55,6 +56,16 @@ TOLD = [
     ("migrate-enrolment.md", f"default `{_default('ApiGatewayStageName')}`"),
     ("deploy-enrolment.md", f"longer than {PARAMETERS['PackageSigningKey']['MaxLength']:,} characters"),
     ("quickstart.md", "--stack-name moorings-demo"),
+    ("how-patching-works.md", f"everything known of it, for {model.RECORD_LIFE.days} days"),
+    ("how-patching-works.md", f"and {model.GUARD_MARGIN / MINUTES:.0f} minutes. A second run"),
+    ("how-patching-works.md", f"returns, within {function.LONGEST_CALL.total_seconds():.0f} seconds"),
+    ("operate-patching.md", f"At most {fleets.MOST_NODES} nodes under one parent"),
+    ("operate-patching.md", f"until its expiry: {model.Options().keep_failed_disk_hours} hours by default"),
+    ("operate-patching.md", f"source `{aws.EVENT_SOURCE}`, type `{aws.EVENT_TYPE}`"),
+    ("operate-patching.md", f"of type `{aws.COMPLIANCE_TYPE}`"),
+    ("troubleshooting.md", f"{model.CHECKPOINT_TIME / MINUTES:.0f} minutes have passed"),
+    ("migrate-patching.md", f"default `{PATCHING_PARAMETERS['LambdaLayerS3Key']['Default']}`"),
+    ("migrate-patching.md", f"(default `{RUNBOOK_PARAMETERS['SleepDuration']['default']}`)"),
     ("errors.md", f"| {NOT_WELL_EXIT} | done, but not well"),
     ("errors.md", f"| {OUR_BUG.exit_code} | a bug of ours"),
 ]  # fmt: skip
@@ -154,3 +165,39 @@ def test_tests_that_a_page_names_exist() -> None:
 
     assert named
     assert not [name for name in named if f"def {name}(" not in tests]
+
+
+def test_what_troubleshooting_quotes_is_said_by_patching() -> None:
+    """Reasons and messages that are written by hand there begin as the room's own."""
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src/moorings/patching").glob("*.py"))
+    said = " ".join(re.sub(r'"\s*f?"', "", sources).split())
+    parts = re.split(r"^## ", _page("troubleshooting.md"), flags=re.MULTILINE)
+    rows = [
+        row
+        for part in parts
+        if part.startswith(("A run ends UNCHANGED", "Credentials for Azure"))
+        for row in re.findall(r"^\| `([^`]+)`", part, re.MULTILINE)
+    ]
+
+    assert len(rows) > 10
+    assert not [row for row in rows if row not in said and not row.startswith("AADSTS")]
+
+
+def test_tags_and_calls_that_the_pages_of_patching_name_are_the_rooms_own() -> None:
+    tags = {value for name, value in vars(model).items() if name.startswith("TAG_") and name != "TAG_PREFIX"}
+    calls = re.search(r"^## The function's calls\n(.*)", _page("runbook.md"), re.MULTILINE | re.DOTALL)
+    assert calls
+    told = {
+        name
+        for first in re.findall(r"^\| (`[^|]+) \|", calls[1], re.MULTILINE)
+        for name in re.findall("`([^`]+)`", first)
+    }
+    sent = {
+        step.inputs["InputPayload"]["call"]
+        for each in patch_azure().steps
+        for step in (each, *each.inside)
+        if step.action == "invokeLambdaFunction"
+    }
+
+    assert set(re.findall(r"`(moorings-[a-z]+)`", _page("how-patching-works.md"))) == tags
+    assert told - {"call", "stage", "install", "node"} == sent
