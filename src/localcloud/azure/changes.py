@@ -21,11 +21,12 @@ _SHOWN = ("location", "tags", "sku", "zones", "extendedLocation")
 
 
 def clean(document: Document) -> None:
-    """Take out what only the service sets."""
+    """Take out what only the service sets, and nulls, which say no more than what is left out."""
     for name in _READ_ONLY:
         document.pop(name, None)
-    for name in _READ_ONLY_PROPERTIES:
-        document["properties"].pop(name, None)
+    properties = document["properties"]
+    for name in [name for name in properties if properties[name] is None or name in _READ_ONLY_PROPERTIES]:
+        del properties[name]
 
 
 def valid_name(name: str, *, what: str, extra: str) -> str:

@@ -73,6 +73,7 @@ def attach_detach(site: Site, call: Call) -> Reply:
     """Attach and detach data disks in one call; its result is the storage profile."""
     machine = find(site, call)
     document = call.document
+    members.check(call.route.operation, document)
     check_conditions(call, machine)
     site.free_to_write(machine)
     going = {key(str(each.get("diskId", ""))) for each in document.get("dataDisksToDetach") or []}

@@ -23,7 +23,7 @@ def new_machine(call: Call, group: str, document: Document) -> VirtualMachine:
     name = call.route.name
     if not 1 <= len(name) <= 64 or not all(letter.isalnum() or letter in "_-." for letter in name):
         raise invalid(f"The entity name 'vmName' is invalid: '{name}'.", "vmName")
-    properties = document.setdefault("properties", {})
+    properties = document["properties"] = document.get("properties") or {}
     storage = properties.get("storageProfile")
     if not isinstance(storage, dict) or not isinstance(storage.get("osDisk"), dict):
         raise missing("storageProfile.osDisk")
@@ -106,7 +106,7 @@ def _folded(value: Any) -> str:
 
 
 def _drop_read_only(document: Document) -> None:
-    document.setdefault("properties", {})
+    document["properties"] = document.get("properties") or {}
     clean(document)
     for name in _READ_ONLY:
         document["properties"].pop(name, None)

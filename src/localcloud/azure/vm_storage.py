@@ -49,17 +49,17 @@ def plan(site: Site, call: Call, machine: VirtualMachine, goal: Document) -> Sto
 def plan_new(site: Site, call: Call, machine: VirtualMachine, wishes: list[Wish]) -> dict[int, Disk]:
     """The disks that a new virtual machine takes, by LUN (-1: the OS disk); those to be made are added to `wishes`."""
     existing: dict[int, Disk] = {}
+    change = StorageChange(profile={"dataDisks": machine.storage.get("dataDisks") or []}, wishes=wishes)
     entry = machine.os_disk
     wanted = str((entry.get("managedDisk") or {}).get("id", ""))
     if entry["createOption"] == "Attach" and wanted:
-        existing[-1] = disk = _attachable(site, call, machine, wanted)
+        existing[-1] = change.new_os_disk = disk = _attachable(site, call, machine, change, wanted)
         machine.generation = disk.properties.get("hyperVGeneration") or "V1"
         entry.update(name=disk.id.name, diskSizeGB=disk.properties["diskSizeGB"], managedDisk=vm_swap.reference(disk))
     elif not entry.get("vhd") and not machine.ephemeral:
         wish = os_disk(site, call, machine)
         machine.storage["osDisk"] = wish.entry
         wishes.append(wish)
-    change = StorageChange(profile={"dataDisks": machine.storage.get("dataDisks") or []}, wishes=wishes)
     entries, seen = [], set[int]()
     for each in change.profile["dataDisks"]:
         _lun(each, seen)
@@ -158,12 +158,14 @@ def _plan_entry(
         _detach(site, change, entry["lun"], present)
     if entry["createOption"] != "Attach":
         made = wished(site, call, machine, entry)
+        if any(made.disk.key == other.disk.key for other in change.wishes):
+            raise _named_twice(made.disk)
         change.wishes.append(made)
         change.attached[entry["lun"]] = made.disk
         return made.entry
     if not wanted:
         raise missing("dataDisk.managedDisk.id")
-    disk = _attachable(site, call, machine, wanted)
+    disk = _attachable(site, call, machine, change, wanted)
     change.attached[entry["lun"]] = disk
     shown = {"name": disk.id.name, "caching": "None", "deleteOption": "Detach", **entry}
     return {
@@ -187,7 +189,7 @@ def _detach(site: Site, change: StorageChange, lun: int, entry: Document) -> Non
         change.detached[lun] = disk
 
 
-def _attachable(site: Site, call: Call, machine: VirtualMachine, disk_id: str) -> Disk:
+def _attachable(site: Site, call: Call, machine: VirtualMachine, change: StorageChange, disk_id: str) -> Disk:
     disk = site.state.disks.get(key(disk_id))
     if disk is None:
         raise missing_resource(disk_id)
@@ -202,10 +204,17 @@ def _attachable(site: Site, call: Call, machine: VirtualMachine, disk_id: str) -
         )
     if disk.managed_by:
         raise in_use(disk)
+    if disk.key in change.touched:
+        raise _named_twice(disk)
+    site.free_to_write(disk)
     if location_key(disk.document["location"]) != location_key(machine.document["location"]):
         raise invalid(f"Disk '{disk.id.name}' lies in another location than the VM.", "dataDisk.managedDisk.id")
     vm_swap.check_zone(machine, disk)
     return disk
+
+
+def _named_twice(disk: Disk) -> ArmError:
+    return invalid(f"The disk '{disk.id}' is named more than once in the storage profile.", "storageProfile")
 
 
 def in_use(disk: Disk) -> ArmError:
