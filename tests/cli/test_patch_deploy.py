@@ -8,6 +8,7 @@ from tests.cli.conftest import Cli
 from localcloud.cloud import LocalCloud
 
 SCOPE = "/subscriptions/11111111-2222-3333-4444-555555555555"
+NO_EXECUTION = "00000000-0000-4000-8000-000000000000"
 GIVEN = ("--stack-name", "cli-patching", "--document-name", "cli-runbook", "--scope", SCOPE)
 
 
@@ -25,6 +26,11 @@ def test_it_is_deployed_and_removed(patching: Cli) -> None:
     assert deployed.json["runbook"] == "cli-runbook"
     assert deployed.json["outputs"]["OutcomeTopicArn"]
     assert "no trust anchors were bundled" in deployed.err
+
+    # The stack's own keeper answers, with its own rights.
+    asked = patching("patch", "gc", "--execution", NO_EXECUTION, "--stack-name", "cli-patching", "--yes")
+    assert (asked.code, "has no record in this stack" in asked.err) == (3, True), asked.err
+    assert patching("patch", "status", "--stack-name", "cli-patching", "--json").json == {"executions": []}
 
     again = patching("patch", "deploy", "--stack-name", "cli-patching", "--dry-run", "--json")
     assert again.json["stacks"] == [{"stack": "cli-patching", "creates": False, "changes": []}]

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.text import Text
 
-from moorings.cli.output import Results, counted, span
+from moorings.cli.output import Results, counted
 from moorings.patching.campaign import View
 from moorings.patching.model import Phase, Run
 from moorings.patching.standing import NOT_BEGUN, Standing
@@ -160,8 +160,3 @@ def clock_time(seconds: float) -> str:
     whole = max(0, int(seconds))
     hours, minutes, rest = whole // 3600, whole % 3600 // 60, whole % 60
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def lasted_words(began: datetime | None, ended: datetime | None) -> str:
-    """How long something took, in words."""
-    return span(ended - began) if began and ended else ""

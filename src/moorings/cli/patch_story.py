@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from moorings.cli.output import Results
-from moorings.cli.patch_rows import OUTCOME_STYLES, outcome_word, standing_json, style_of
+from moorings.cli.patch_rows import outcome_word, standing_json, style_of
 from moorings.patching.executions import StepRun
 from moorings.patching.model import Evidence, HealthReport, Outcome, Phase, Restore, Run, Verdict
 from moorings.patching.standing import Standing, short_name
@@ -200,11 +200,6 @@ def story_json(story: Story, now: datetime) -> dict[str, Any]:
         {"step": step_name(step), "status": step.status, "says": step.failure} for step in story.failed_steps
     ]
     return told
-
-
-def outcome_style(outcome: str) -> str:
-    """The colour of an outcome."""
-    return OUTCOME_STYLES.get(outcome, "")
 
 
 def _since(began: datetime, moment: datetime) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from moorings.clouds.aws_errors import translated
 from moorings.errors import Busy, CloudFault, Invalid
 from moorings.patching.aws import OVER
-from moorings.patching.executions import FAILED, Execution, Runbook, StepRun
+from moorings.patching.executions import Execution, Runbook, StepRun
 from moorings.patching.fleets import Start
 
 NODE_PARAMETER = "InstanceId"
@@ -71,7 +71,7 @@ class SsmAutomations:
 
     def steps(self, execution: str, *, failed_only: bool = False) -> list[StepRun]:
         """See `executions.Automations.steps`; none of an execution that the service has forgotten."""
-        filters = [{"Key": "StepExecutionStatus", "Values": sorted(FAILED & {"Failed", "TimedOut"})}]
+        filters = [{"Key": "StepExecutionStatus", "Values": ["Failed", "TimedOut"]}]
         request: dict[str, Any] = {"AutomationExecutionId": execution, "MaxResults": PAGE}
         if failed_only:
             request["Filters"] = filters
