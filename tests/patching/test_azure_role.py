@@ -40,6 +40,14 @@ def test_the_role_holds_exactly_what_is_checked_for() -> None:
     assert set(refusals.VM_ACTIONS + refusals.DISK_ACTIONS) <= set(checking.PURPOSES)
 
 
+def test_the_manual_tells_what_each_right_is_for() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "azure-set-up.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(Microsoft\.[^`]+)` \|[^|]+\| ([^|]+) \|$", page, re.MULTILINE)
+
+    assert dict(rows) == dict(checking.PURPOSES)
+    assert len(rows) == len(checking.PURPOSES)
+
+
 def test_every_action_that_the_adapter_names_is_in_the_role() -> None:
     text = (ROOM / "azure.py").read_text(encoding="utf-8")
     named = set(re.findall(r'"(Microsoft\.\w+/[\w/]+/(?:read|write|delete|action))"', text))
