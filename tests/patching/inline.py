@@ -1,5 +1,6 @@
 """A scheduler without threads, for tests that walk thousands of runs: one task after another, in one fixed order."""
 
+import threading
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -24,7 +25,7 @@ class Inline(Scheduler):
         self._waiting: list[Task] = []
 
     def at(self, when: object, work: Work) -> Timer:
-        self._ticker = _NO_THREAD  # so that nobody starts one
+        self._ticker = threading.Thread()  # so that nobody starts one
         return super().at(when, work)  # type: ignore[arg-type]
 
     def soon(self, work: Work) -> Task:
@@ -58,16 +59,6 @@ class Inline(Scheduler):
 
     def close(self) -> None:
         self._closed = True
-
-
-class _NoThread:
-    """Stands where the timers' thread would be."""
-
-    def join(self, timeout: float | None = None) -> None:
-        del timeout
-
-
-_NO_THREAD: object = _NoThread()
 
 
 class _Script:

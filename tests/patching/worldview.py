@@ -95,7 +95,7 @@ class World:
     def __init__(self, stage: SwiftStage, wire: Tripwire) -> None:
         self.stage = stage
         self.wire = wire
-        ports = {
+        ports: dict[str, Any] = {
             name: Watched(getattr(stage.outside, name), name, wire.sight)
             for name in ("clouds", "nodes", "executions", "guards", "records", "news")
         }
