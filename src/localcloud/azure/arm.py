@@ -158,6 +158,7 @@ class Arm:
             site.state.previous[key(route.scope)] = shown
             reply.operation.claimed = True  # until its first hardware work is done
             site.faults.shape(reply.operation, route.action, route.scope)
+            site.state.forget(call.now)
             site.state.operations.add(reply.operation)
         return reply
 

@@ -7,6 +7,7 @@ is general knowledge only. Fixed choices that no switch offers:
 - While an update of a virtual machine runs, GET shows the old document; a failed one leaves the old disks attached.
 - A virtual machine's etag changes with each accepted PUT, PATCH and attachDetachDataDisks, not with power actions.
 - A PUT without tags removes all tags; members of a virtual machine's `properties` that a PUT leaves out stay.
+- Monitors answer for a day after their operation's end, then 404; the day is not scaled.
 - Monitors are read with the right to `operations/read` (`diskOperations/read`) at any scope inside the subscription.
 - `$expand=instanceView` needs virtualMachines/read alone, GET …/instanceView needs instanceView/read.
 - Newly attached disks need disks/write as a linked right; every NIC and identity of a written document its own.

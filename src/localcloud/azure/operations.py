@@ -5,6 +5,7 @@ the state's lock, then `finish` on the state. Source: reference/azure-compute, s
 """
 
 import uuid
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -88,6 +89,7 @@ class Operations:
     def __init__(self) -> None:
         self._all: dict[str, Operation] = {}
         self._running: dict[str, Operation] = {}
+        self._ended: deque[Operation] = deque()
 
     def add(self, operation: Operation) -> None:
         """An operation has been accepted."""
@@ -126,4 +128,13 @@ class Operations:
         # An operation ends when it was due, however late somebody looks; work on machines may have taken longer.
         operation.ended_at = now if operation.work is not None or operation.ends_at is None else operation.ends_at
         self._running.pop(operation.id, None)
+        self._ended.append(operation)
         operation.finish(operation)
+
+    def forget_before(self, then: datetime) -> list[Operation]:
+        """Forget those that ended before `then`, up to the first that did not: their monitors are gone."""
+        gone = []
+        while self._ended and (self._ended[0].ended_at or then) < then:
+            gone.append(self._ended.popleft())
+            del self._all[gone[-1].id]
+        return gone

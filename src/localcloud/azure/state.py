@@ -2,12 +2,14 @@
 
 import threading
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from localcloud.azure.errors import group_not_found, not_found, subscription_not_found
 from localcloud.azure.ids import key
 from localcloud.azure.model import Disk, Document, Group, Resource, Snapshot, VirtualMachine
 from localcloud.azure.operations import Operations
+
+KEPT = timedelta(days=1)  # operations after their ends, and what a stale read could show of resources that are gone
 
 
 class State:
@@ -50,6 +52,15 @@ class State:
         if found is None:
             raise missing_resource(resource_id)
         return found
+
+    def forget(self, now: datetime) -> None:
+        """Forget what nobody asks for any more, so that a cloud that runs for weeks does not grow with each call."""
+        for operation in self.operations.forget_before(now - KEPT):
+            for each in operation.holds:
+                if self.resource(each) is None:
+                    self.previous.pop(each, None)
+        for source in [source for source, taken in self.snapshot_times.items() if taken[-1] < now - KEPT]:
+            del self.snapshot_times[source]
 
     def owned_by(self, machine: VirtualMachine) -> list[Disk]:
         """The managed disks that are attached to it."""

@@ -71,6 +71,24 @@ def test_a_deletion_and_an_action_end_with_204(arm: Arm, vm: Vm) -> None:
         assert arm.send("GET", first.headers.get("Location")).status == 204
 
 
+def test_monitors_are_forgotten_after_a_day(arm: Arm, azure: Azure, vm: Vm, stepped: SteppedClock) -> None:
+    """A cloud that runs for weeks does not grow with each call."""
+    snapshot_id = arm.id("snapshots", "s")
+    first = snapshot(arm, vm)
+    arm.wait(first)
+    arm.wait(arm.send("DELETE", snapshot_id))
+    stepped.step(timedelta(hours=23))
+    arm.do("PATCH", vm.id, {"tags": {"a": "1"}})
+    assert arm.get(first.headers.get("Azure-AsyncOperation"))["status"] == "Succeeded"
+
+    stepped.step(timedelta(hours=2))
+    arm.do("PATCH", vm.id, {"tags": {"a": "2"}})
+
+    assert arm.send("GET", first.headers.get("Azure-AsyncOperation")).status == 404
+    assert snapshot_id.lower() not in azure.state.previous
+    assert arm.get(vm.id)["tags"] == {"a": "2"}
+
+
 def test_a_status_tells_times_and_name(arm: Arm, vm: Vm) -> None:
     first = snapshot(arm, vm)
     running = arm.get(first.headers.get("Azure-AsyncOperation"))
