@@ -36,15 +36,16 @@ PLACES: Mapping[str, tuple[int, int]] = {
     "Judge": (MIDDLE, 17),
     "AfterVerdict": (MIDDLE, 18),
     "ReleaseCheckpoint": (LEFT, 19),
-    "RestoreCheckpoint": (RIGHT, 19),
-    "VerifyRestored": (RIGHT, 20),
-    "Report": (MIDDLE, 21),
-    "IsItWell": (MIDDLE, 22),
-    "Cancelled": (LEFT, 22),
-    "FailIfWrong": (RIGHT, 23),
+    "StopPatching": (RIGHT, 19),
+    "RestoreCheckpoint": (RIGHT, 20),
+    "VerifyRestored": (RIGHT, 21),
+    "Report": (MIDDLE, 22),
+    "IsItWell": (MIDDLE, 23),
+    "Cancelled": (LEFT, 23),
+    "FailIfWrong": (RIGHT, 24),
 }
 SUCCESS, FAILED = "Success", "Failed"
-ENDS = {SUCCESS: (MIDDLE, 23), FAILED: (RIGHT, 24)}
+ENDS = {SUCCESS: (MIDDLE, 24), FAILED: (RIGHT, 25)}
 # Ways that would run through boxes if they went straight: (step, next step) → where they run down.
 RAILS: Mapping[tuple[str, str], int] = {
     ("MayGoOn", "Report"): RIGHT_RAIL,

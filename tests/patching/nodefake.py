@@ -52,6 +52,7 @@ class FakeNode:
     commands: dict[str, Sent] = field(default_factory=dict)
     state: PatchState | None = None
     installs: list[datetime] = field(default_factory=list)
+    cancelled: list[str] = field(default_factory=list)
     compliance: list[Run] = field(default_factory=list)
     unhealthy_before: bool = False
     metadata: bool = True
@@ -114,7 +115,9 @@ class FakeNode:
     def result(self, command: str) -> CommandResult:
         """The command as it is now."""
         self.settle()
-        sent = self.commands[command]
+        sent = self.commands.get(command)
+        if sent is None:
+            return CommandResult(id=command, state=CommandState.WAITING, detail="InvocationDoesNotExist")
         if sent.ends is None or sent.ends > self.now():
             waiting = CommandResult(id=command, state=CommandState.WAITING, detail="Pending")
             if sent.result.state is CommandState.UNDELIVERED:

@@ -322,7 +322,7 @@ class CommandStep(_Acting):
 
 
 class ApiStep(_Acting):
-    """The two API calls that the runbook makes."""
+    """The API calls that the runbook makes."""
 
     name = "aws:executeAwsApi"
 
@@ -333,6 +333,9 @@ class ApiStep(_Acting):
             if inputs["Api"] == "SendCommand":
                 command = stage.node.send(inputs["DocumentName"], dict(inputs["Parameters"]), inputs["Comment"])
                 return Finished(root={"Command": {"CommandId": command}})
+            if inputs["Api"] == "CancelCommand":
+                stage.node.cancelled.append(inputs["CommandId"])
+                return Finished(root={})
             found = stage.node.node(inputs["Filters"][0]["Values"][0])
         if found is None:
             raise ActionFailed("InvalidInstanceId")

@@ -66,6 +66,7 @@ def judged(run: Run) -> Answer:
     """For `judge`."""
     assert run.judgement is not None, "judged before"
     return {
+        "Done": True,
         "Verdict": run.judgement.verdict.value,
         "Next": next_of(run),
         "Reason": run.judgement.reason[:MOST_TEXT],

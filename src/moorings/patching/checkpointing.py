@@ -22,8 +22,8 @@ ONE_PUT = 5.0
 def checkpoint(run: Run, outside: Outside, countdown: Countdown, *, health: Sequence[str]) -> Run:
     """Begin the checkpoint, if the node is healthy and a checkpoint is wanted; `health` are the command ids of the
     first health check. The snapshots' ids are recorded before the first is taken."""
-    if run.refusal and run.fence:
-        return run  # it said so before: the node was not healthy
+    if run.checkpoint_failure or (run.refusal and run.fence):
+        return run  # it said so before: the node was not healthy, or there is nothing to take a snapshot of
     require_running(run)
     if run.phase is not Phase.DESCRIBED:
         return drive(run, outside, countdown) if run.phase is Phase.CHECKPOINTING else run
