@@ -124,6 +124,7 @@ ENDS: Mapping[str, Run] = {
     "restored; the node came online": _ended("ours", online=True),
     "restored; the node did not come online": _ended("ours", online=False),
     "not restored; the VM runs on its former disk": _ended("source"),
+    "of a set only some disks came back": _ended("mixed"),
     "somebody changed the VM's disks meanwhile": _ended("foreign"),
     "the VM does not start": _ended("down"),
     "the VM is gone": _ended("gone"),
@@ -152,12 +153,15 @@ SOURCE, OURS, FOREIGN = (VM.child("disks", name) for name in ("source", "ours", 
 ENTRY = CheckpointDisk(
     lun=None, source_id=SOURCE, source_unique_id="u", snapshot_id="s", replacement_id=OURS, disk={}, begun=True
 )
+DATA_SOURCE, DATA_OURS = (VM.child("disks", name) for name in ("data-source", "data-ours"))
+DATA_ENTRY = replace(ENTRY, lun=0, source_id=DATA_SOURCE, replacement_id=DATA_OURS)
 FRESH = Restore(began_at=NOW, deadline=NOW + model.RESTORE_TIME)
 LATE = NOW + model.RESTORE_TIME - planning.LATE
 
 
-def _vm(disk: str, power: str, provisioning: str = "Succeeded") -> Vm:
-    storage = {"osDisk": {"name": "os", "managedDisk": {"id": disk}}, "dataDisks": []}
+def _vm(disk: str, power: str, provisioning: str = "Succeeded", data: str = "") -> Vm:
+    disks = [{"lun": 0, "name": "data", "managedDisk": {"id": data}}] if data else []
+    storage = {"osDisk": {"name": "os", "managedDisk": {"id": disk}}, "dataDisks": disks}
     view = {"statuses": [{"code": f"PowerState/{power}"}]}
     return Vm(
         {
@@ -172,7 +176,7 @@ def _disk(state: str) -> Disk:
     return Disk({"id": OURS, "name": "ours", "properties": {"provisioningState": state}})
 
 
-MADE = {None: _disk("Succeeded")}
+MADE = {None: _disk("Succeeded"), 0: _disk("Succeeded")}
 RUNNING_OPERATION = Operation(state=OperationState.RUNNING)
 SIGHTS: Mapping[str, tuple[Sight, Restore, datetime]] = {
     "the VM is gone": (Sight(vm=None, replacements=MADE), FRESH, NOW),
@@ -221,15 +225,26 @@ SIGHTS: Mapping[str, tuple[Sight, Restore, datetime]] = {
         FRESH,
         LATE,
     ),
-    "stopped; it has been started as often as makes sense": (
+    "our disk, stopped; Azure has just failed to start it several times": (
         Sight(vm=_vm(OURS, "stopped"), replacements=MADE),
-        replace(FRESH, starts=planning.STARTS),
+        replace(FRESH, starts=planning.STARTS, started_at=NOW),
+        NOW,
+    ),
+    "… and the deadline has passed": (
+        Sight(vm=_vm(OURS, "stopped"), replacements=MADE),
+        replace(FRESH, starts=planning.STARTS, started_at=NOW),
+        NOW + model.RESTORE_TIME,
+    ),
+    "of a set some disks are ours, some former ones; every try is used up": (
+        Sight(vm=_vm(OURS, "running", data=DATA_SOURCE), replacements=MADE),
+        replace(FRESH, stops=planning.STOPS + 1, writes=planning.WRITES_BACK),
         NOW,
     ),
 }
 ENDED = {
     "ours": "done: `ROLLED_BACK`, once the node has had its time to come online",
     "source": "over: `ROLLBACK_FAILED`, the VM runs on its former disk",
+    "mixed": "over: `ROLLBACK_FAILED`, which says that the VM runs on a mixture",
     "foreign": "hands off: `ROLLBACK_FAILED`",
     "down": "over: `ROLLBACK_FAILED`, with the command that starts the VM",
     "gone": "over: `ROLLBACK_FAILED`",
@@ -248,7 +263,8 @@ def moves() -> str:
     """The next move of a restore, by what Azure shows."""
     rows = []
     for what, (sight, restore, now) in SIGHTS.items():
-        move = planning.plan(sight, [ENTRY], restore, now=now)
+        entries = [ENTRY, DATA_ENTRY] if sight.vm is not None and sight.vm.data_disks else [ENTRY]
+        move = planning.plan(sight, entries, restore, now=now)
         rows.append((what, ENDED[move.where] if isinstance(move, Finish) else MOVES[type(move)]))
     return table(("Azure shows", "next move"), rows)
 
@@ -327,4 +343,6 @@ TRIES = {
 
 def tries() -> str:
     """How often each move of a restore is made at most."""
-    return ", ".join(f"{what} {count} times" for what, count in TRIES.items()) + ".\n"
+    pause = f"{planning.START_PAUSE.total_seconds() / 60:g} minutes"
+    tried = ", ".join(f"{what} {count} times" for what, count in TRIES.items())
+    return f"{tried}, and then once every {pause} until the restore's deadline.\n"
