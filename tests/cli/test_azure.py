@@ -230,6 +230,18 @@ def test_what_is_missing_or_wrong_is_named(cli: Cli, typed: Any, options: tuple[
     assert told in refused.err
 
 
+def test_a_person_types_the_secret_unseen(cli: Cli, ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = ground.application.add_secret()
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("getpass.getpass", lambda question, stream: secret)
+
+    done = _connect(cli, ground, "--yes")
+
+    assert done.code == 0, done.err
+    assert ground.stored()["client_secret"] == secret
+    assert secret not in done.out + done.err
+
+
 def test_the_id_of_a_secret_is_told_from_its_value(cli: Cli, ground: Ground, typed: Any) -> None:
     typed("8d10da13-8125-4ba9-a717-bf7490507b3d")
 

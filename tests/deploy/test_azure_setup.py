@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from moorings.deploy.azure_connection import connection_of
+from moorings.deploy.azure_connection import STANDARD_TIER, Credentials, connection_of, store, with_secret
 from moorings.deploy.azure_setup import assignment_scopes, federated_setup, role_definition
 from moorings.deploy.stacks import Stack
 from moorings.errors import Conflict
 
 SUBSCRIPTION = "/subscriptions/11111111-2222-3333-4444-555555555555"
 GROUP = f"{SUBSCRIPTION}/resourceGroups/web"
+GUID = "8d10da13-8125-4ba9-a717-bf7490507b3d"
 VM = f"{GROUP}/providers/Microsoft.Compute/virtualMachines/web-1"
 
 
@@ -61,7 +62,7 @@ def test_each_stacks_role_has_a_name_of_its_own_and_reaches_no_further_than_the_
 
 
 def test_another_cloud_has_its_own_audience_and_the_stack_is_told() -> None:
-    setup = federated_setup(_stack(AzureEnvironment="AzureUSGovernmentCloud"), _Iam())  # type: ignore[arg-type]
+    setup = federated_setup(_stack(AzureEnvironment="AzureUSGovernmentCloud"), _Iam())
     lines = [each.line for each in setup.commands]
 
     assert setup.audience == "api://AzureADTokenExchangeUSGov"
@@ -70,7 +71,7 @@ def test_another_cloud_has_its_own_audience_and_the_stack_is_told() -> None:
 
 
 def test_an_audience_that_was_chosen_is_kept() -> None:
-    setup = federated_setup(_stack(FederationAudience="api://ours"), _Iam())  # type: ignore[arg-type]
+    setup = federated_setup(_stack(FederationAudience="api://ours"), _Iam())
     credential = next(each.line for each in setup.commands if "federated-credential" in each.line)
 
     assert json.loads(shlex.split(credential)[-1])["audiences"] == ["api://ours"]
@@ -83,3 +84,43 @@ def test_names_outside_of_the_prefix_are_not_written() -> None:
 
     with pytest.raises(Conflict, match="does not say where its credentials"):
         connection_of(Stack(name="p", id="i", status="s", outputs=outputs, parameters={}))
+
+
+class _Ssm:
+    """Parameter Store, as far as credentials are written."""
+
+    region = "eu-central-1"
+
+    def __init__(self) -> None:
+        self.written: list[dict[str, Any]] = []
+
+    def client(self, service: str) -> Any:
+        assert service == "ssm"
+        return self
+
+    def put_parameter(self, **request: Any) -> dict[str, Any]:
+        self.written.append(request)
+        return {"Version": 2}
+
+
+@pytest.mark.parametrize(("key", "sent"), [("", None), ("mrk-0123", "mrk-0123")])
+def test_values_are_encrypted_with_the_stacks_key(key: str, sent: str | None) -> None:
+    ssm = _Ssm()
+    credentials = with_secret(tenant_id=GUID.upper(), client_id=GUID, secret=" value\n")
+
+    versions = store(credentials, connection_of(_stack(CredentialKmsKeyId=key)), ssm)
+
+    assert [each["Value"] for each in ssm.written] == [GUID, GUID, "value"]
+    assert {each["Type"] for each in ssm.written} == {"SecureString"}
+    assert {each.get("KeyId") for each in ssm.written} == {sent}
+    assert list(versions) == [each["Name"] for each in ssm.written]
+    assert "value" not in repr(credentials)
+
+
+def test_a_long_certificate_needs_the_advanced_tier() -> None:
+    ssm = _Ssm()
+    long = Credentials(tenant_id=GUID, client_id=GUID, secret="x" * (STANDARD_TIER + 1))
+
+    store(long, connection_of(_stack()), ssm)
+
+    assert [each["Tier"] for each in ssm.written] == ["Standard", "Standard", "Advanced"]
