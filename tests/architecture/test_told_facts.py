@@ -183,6 +183,17 @@ def test_what_troubleshooting_quotes_is_said_by_patching() -> None:
     assert not [row for row in rows if row not in said and not row.startswith("AADSTS")]
 
 
+def test_the_limits_of_health_checks_are_those_of_the_runbook() -> None:
+    look = patch_azure().step("LookAfterwards")
+    after = next(each for each in look.inside if each.name == "HealthAfterLinux").inputs["Parameters"]
+    script, text = after["commands"][0], " ".join(_page("runbook.md").split())
+
+    assert f"with {re.search(r'timeout ([0-9]+) sh', script)[1]} seconds on Linux" in text  # type: ignore[index]
+    assert "tail -n 3 " in script
+    assert "The last three lines" in text
+    assert f"{int(after['executionTimeout'][0]) // 60} minutes afterwards" in text
+
+
 def test_tags_and_calls_that_the_pages_of_patching_name_are_the_rooms_own() -> None:
     tags = {value for name, value in vars(model).items() if name.startswith("TAG_") and name != "TAG_PREFIX"}
     calls = re.search(r"^## The function's calls\n(.*)", _page("runbook.md"), re.MULTILINE | re.DOTALL)
