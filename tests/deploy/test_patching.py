@@ -5,12 +5,15 @@ import json
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.attestation.authority import issue
 from tests.deploy.conftest import Account, BriefClock, new_account
+from tests.deploy.publisher import pem
 
 from localcloud.cloud import LocalCloud
 from moorings.deploy import patching
@@ -184,7 +187,10 @@ def test_a_changed_runbook_is_a_new_version_and_the_default(
 
 
 def test_anchors_are_bundled_or_missed_aloud(account: Account, name: str, tmp_path: Path) -> None:
-    (tmp_path / "roots.pem").write_text("-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n")
+    now = datetime.now(UTC)
+    for file, days in (("roots.pem", 3650), ("issuers.pem", 20)):
+        holder = issue(file, authority=True, begins=now - timedelta(days=1), ends=now + timedelta(days=days))
+        (tmp_path / file).write_bytes(pem(holder))
     steps: list[Step | Notice | StackEvent] = []
 
     without = _deploy(account, _plan(name), on_progress=steps.append)
@@ -195,7 +201,10 @@ def test_anchors_are_bundled_or_missed_aloud(account: Account, name: str, tmp_pa
     assert (without.anchors, bundled.anchors) == (False, True)
     assert len(told) == 1
     assert "`moorings anchors update`" in told[0]
-    assert not [step for step in steps if isinstance(step, Notice)]
+    warned = [step.text for step in steps if isinstance(step, Notice)]
+    assert warned == [
+        f"trust anchors: issuers.pem ends at {now + timedelta(days=20):%Y-%m-%d}: moorings anchors update"
+    ]
     assert bundled.layer != without.layer
 
 

@@ -58,9 +58,7 @@ def show_connected(
     if results.as_json:
         results.json(answer)
         return
-    rows = [
-        (what, name, "overwritten" if name in overwritten else "new") for what, name in names.items()
-    ]
+    rows = [(what, name, "overwritten" if name in overwritten else "new") for what, name in names.items()]
     results.table(("WOULD STORE" if dry_run else "STORED", "PARAMETER", ""), rows)
     if credentials.expires_at is not None:
         results.line(f"the certificate expires at {credentials.expires_at:%Y-%m-%d}: store the next one before")

@@ -117,6 +117,7 @@ def deploy(
     name is taken by a document of somebody else. Otherwise raises as `Stacks.plan` and `Stacks.execute` do.
     """
     _check_given(plan)
+    told = notices(plan.anchors, now=clock.now()) if plan.anchors else ()
     stacks = Stacks(aws, clock=clock)
     there = stacks.find(plan.stack)
     _check(plan, there, aws)
@@ -132,7 +133,7 @@ def deploy(
     stack = make(spec, stacks, on_progress=on_progress, approve=approve)
     if built.layer and plan.anchors is None:
         on_progress(Notice(_WITHOUT_ANCHORS))
-    for text in notices(plan.anchors, now=clock.now()) if plan.anchors else ():
+    for text in told:
         on_progress(Notice(text))
     return _deployed(plan, stack, aws, spec.parameters)
 
