@@ -69,6 +69,9 @@ class Way:
 def runbook_flow() -> Drawing:
     """The whole flow."""
     runbook = patch_azure()
+    strange = unplaced(step.name for step in runbook.steps)
+    if strange:
+        raise ValueError(f"PLACES and the runbook's steps differ: {', '.join(sorted(strange))}")
     ways = list(_ways(runbook))
     boxes, height = _boxes(runbook, ways)
     made = Drawing(
