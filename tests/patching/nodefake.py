@@ -15,6 +15,8 @@ from moorings.patching.observed import CommandResult, CommandState, Node, PatchS
 NODE = "mi-0123456789abcdef0"
 COMMAND_TIME = timedelta(seconds=5)
 BOOT_DURATION = timedelta(seconds=60)
+# Steps of the runbook, lower case, that send AWS-RunPatchBaseline: of its steps one has to be named.
+SEVERAL_STEPS = frozenset({"install", "scan", "scanonly"})
 
 
 @dataclass
@@ -209,7 +211,10 @@ class FakeNode:
         )  # fmt: skip
 
     def command(self, command_id: str, node_id: str, *, plugin: str = "") -> CommandResult:
-        del node_id, plugin
+        del node_id
+        sent = self.commands.get(command_id)
+        if sent is not None and not plugin and sent.comment.rpartition(" ")[2].lower() in SEVERAL_STEPS:
+            return CommandResult(id=command_id, state=CommandState.WAITING, detail="InvalidPluginName")
         return self.result(command_id)
 
     def find_command(self, node_id: str, *, comment: str, after: datetime) -> str:

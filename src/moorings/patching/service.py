@@ -93,7 +93,9 @@ class Patching:
         # Asked only where the record cannot tell: the whole account has three such calls a second.
         began = run.phase in UNTOLD and self._outside.executions.began(execution, PATCH_STEPS)
         scan = next(iter(asks.command_ids(event, "scan")), "")
-        scanned = bool(scan) and self._outside.nodes.command(scan, run.node).state is CommandState.SUCCESS
+        plugin = watching.PLUGINS.get(run.platform, "")  # a document of several steps tells of each by name only
+        nodes = self._outside.nodes
+        scanned = bool(scan) and nodes.command(scan, run.node, plugin=plugin).state is CommandState.SUCCESS
         ended = reporting.report(run, self._outside, install_began=began, scanned=scanned, reason=reason)
         return answers.reported(ended)
 
