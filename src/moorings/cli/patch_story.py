@@ -68,6 +68,7 @@ def evidence_rows(evidence: Evidence) -> list[tuple[str, str]]:
     code = f"exit code {evidence.install_exit}" if evidence.install_exit is not None else ""
     told = ", ".join(part for part in (evidence.install_detail, code) if part)
     detail = f" ({told})" if told else ""
+    installed = "it does not tell how many" if evidence.installed_now is None else evidence.installed_now
     rows = [
         ("patch command", f"{evidence.install}{detail}" + ("" if evidence.install_began else "; it never began")),
         ("node", _node_words(evidence)),
@@ -75,7 +76,7 @@ def evidence_rows(evidence: Evidence) -> list[tuple[str, str]]:
         ("checks after", _health_words(evidence.after)),
         ("boot", _boot_words(evidence)),
         ("scan afterwards", "fresh" if evidence.scan_fresh else "none arrived"),
-        ("patches", f"{evidence.installed_now} installed by this run, {evidence.missing} missing, "
+        ("patches", f"{installed} installed by this run, {evidence.missing} missing, "
                     f"{evidence.failed} failed, {evidence.pending_reboot} wait for a reboot"),
     ]  # fmt: skip
     return [*rows, *([("pre-patch commands", "failed")] if evidence.prepatch_failed else [])]

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from moorings.clouds.aws_errors import translated
@@ -22,6 +22,7 @@ _WAITING = frozenset({"Pending", "InProgress", "Delayed", "Cancelling"})
 # Source: the service's StatusDetails. None of them says that the command began on the node.
 _UNDELIVERED = frozenset({"DeliveryTimedOut", "Undeliverable", "InvalidPlatform", "AccessDenied"})
 MOST_PAGES = 20
+_FIRST_YEAR = 1980
 
 
 class SsmNodes:
@@ -72,16 +73,16 @@ class SsmNodes:
         found = answer.get("InstancePatchStates") or ()
         return _patch_state(found[0]) if found else None
 
-    def installed_since(self, node_id: str, since: datetime) -> int:
+    def installed_since(self, node_id: str, since: datetime) -> int | None:
         """See `ports.Nodes.installed_since`."""
         filters = [{"Key": "State", "Values": ["Installed", "InstalledOther", "InstalledPendingReboot"]}]
-        count, floor = 0, since.replace(microsecond=0)
+        floor = since.replace(microsecond=0)
+        told: list[bool | None] = []
         for page in self._pages(
             "describe_instance_patches", "ssm:DescribeInstancePatches", InstanceId=node_id, Filters=filters
         ):
-            installed = (patch.get("InstalledTime") for patch in page.get("Patches") or ())
-            count += sum(1 for moment in installed if moment is not None and moment >= floor)
-        return count
+            told += [_installed_since(patch.get("InstalledTime"), floor) for patch in page.get("Patches") or ()]
+        return told.count(True) or (None if None in told else 0)
 
     def report_compliance(self, node_id: str, run: Run) -> None:
         """See `ports.Nodes.report_compliance`."""
@@ -231,6 +232,16 @@ def _patch_state(found: Mapping[str, Any]) -> PatchState:
         missing=count("MissingCount"),
         failed=count("FailedCount"),
     )
+
+
+def _installed_since(moment: datetime | None, floor: datetime) -> bool | None:
+    """Whether a patch was installed at `floor` or later; None if its node does not tell: some systems keep no time at
+    all (shown as 1970), Windows keeps the day alone."""
+    if moment is None or moment.year < _FIRST_YEAR:
+        return None
+    if moment.astimezone(UTC).time() == time.min:
+        return None if moment >= floor - timedelta(days=1) else False
+    return moment >= floor
 
 
 def _moment(value: object) -> datetime | None:

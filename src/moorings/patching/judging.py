@@ -47,9 +47,15 @@ def _healthy(evidence: Evidence) -> Judgement:
         return _untouched_verdict(evidence)
     if not evidence.scan_fresh:
         return _unknown("the node is healthy, but its patch state is not known: no fresh scan arrived", evidence)
+    untold = evidence.installed_now is None
+    if untold and evidence.install != CommandState.SUCCESS.value and (evidence.missing or evidence.failed):
+        return _unknown(
+            f"the node is healthy, but does not tell whether anything was installed{_detail(evidence)}", evidence
+        )
+    number = "it does not tell how many patches" if untold else _counted(evidence.installed_now or 0)
     return Judgement(
         verdict=Verdict.PATCHED,
-        reason=f"patched ({_counted(evidence.installed_now)}), online, scanned afresh, healthy",
+        reason=f"patched ({number}), online, scanned afresh, healthy",
         warnings=_warnings(evidence),
     )
 

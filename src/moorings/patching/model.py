@@ -190,7 +190,7 @@ class Evidence:
     before: HealthReport | None = None
     after: HealthReport | None = None  # None: nobody could look
     scan_fresh: bool = False
-    installed_now: int = 0  # patches that this run installed
+    installed_now: int | None = 0  # patches that this run installed; None: the node does not tell
     pending_reboot: int = 0
     missing: int = 0
     failed: int = 0

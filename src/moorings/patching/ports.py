@@ -117,8 +117,8 @@ class Nodes(Protocol):
     def patch_state(self, node_id: str) -> PatchState | None:
         """The node's patch state; None before its first scan."""
 
-    def installed_since(self, node_id: str, since: datetime) -> int:
-        """How many patches the node says were installed at `since` or later."""
+    def installed_since(self, node_id: str, since: datetime) -> int | None:
+        """How many patches the node says were installed at `since` or later; None if it does not tell when."""
 
     def report_compliance(self, node_id: str, run: Run) -> None:
         """Record a run's outcome as a compliance item of the node."""

@@ -19,6 +19,7 @@ INSTALL_COMMENT = "moorings {execution} install"
 PLUGINS = {"Linux": "PatchLinux", "Windows": "PatchWindows"}
 # Source: Systems Manager, "Understanding command statuses": Pending and Delayed never reached the node.
 _RECEIVED = frozenset({"InProgress", "Cancelling"})
+ON_OFFER = timedelta(minutes=2)
 _RUNNING = frozenset({CommandState.WAITING})
 
 
@@ -50,7 +51,7 @@ def watch_install(run: Run, outside: Outside, commands: Commands) -> Look:
     offline = _silent(run, node, outside.clock.now())
     since = run.patching_since or outside.clock.now()
     overdue = outside.clock.now() - since > PATCH_TIME
-    evidence = replace(run.evidence or Evidence(), **_of_install(run, outside, result, commands), offline=offline)
+    evidence = replace(run.evidence or Evidence(), **_of_install(run, outside, result, commands, node), offline=offline)
     evidence = replace(evidence, last_ping=node.last_ping if node else None)
     done = result.state not in _RUNNING or offline or overdue
     if evidence != run.evidence:
@@ -70,7 +71,7 @@ def gather(run: Run, outside: Outside, commands: Commands) -> Look:
     state = outside.nodes.patch_state(run.node)
     evidence = replace(
         run.evidence or Evidence(),
-        **_of_install(run, outside, result, commands),
+        **_of_install(run, outside, result, commands, node),
         offline=after is None and _silent(run, node, now),
         last_ping=node.last_ping if node else None,
         before=run.before,
@@ -125,8 +126,13 @@ def _install(run: Run, outside: Outside, commands: Commands) -> CommandResult:
     return outside.nodes.command(command, run.node, plugin=PLUGINS.get(run.platform, ""))
 
 
-def _of_install(run: Run, outside: Outside, result: CommandResult, commands: Commands) -> dict[str, Any]:
+def _of_install(
+    run: Run, outside: Outside, result: CommandResult, commands: Commands, node: Node | None
+) -> dict[str, Any]:
     known = run.evidence is not None and run.evidence.install_began
+    # Who was heard of since had the command on offer, whatever is known of its delivery.
+    heard = bool(node and node.last_ping and run.patching_since and node.last_ping > run.patching_since + ON_OFFER)
+    known = known or (heard and result.state is CommandState.WAITING)
     prepatch = (one for one in commands.prepatch if not is_literal(one))
     began = known or _began(result) or any(_began(outside.nodes.command(one, run.node)) for one in prepatch)
     return {
@@ -145,8 +151,9 @@ def _began(result: CommandResult) -> bool:
 
 
 def _of_patches(run: Run, outside: Outside, state: PatchState | None, install: CommandResult) -> dict[str, Any]:
-    since = run.patching_since
-    assert since is not None
+    assert run.patching_since is not None
+    # These are times by the node's clock, and so is the beginning that it reports; it may be slow.
+    since = min(run.patching_since, install.started_at or run.patching_since)
     # A scan from before the installation's end tells of another node.
     fresh_from = install.ended_at or since
     fresh = (
@@ -192,7 +199,9 @@ def _settled(run: Run, evidence: Evidence, now: datetime) -> bool:
     looking = now - run.looking_since
     if evidence.after is None:
         return evidence.offline or looking >= run.options.boot_time + run.options.settle_time
-    if not judging.newly_failing(evidence.before, evidence.after):
+    # What the node has reported shows with some delay.
+    unreported = evidence.install_began and not evidence.scan_fresh
+    if not judging.newly_failing(evidence.before, evidence.after) and not unreported:
         return True
     return looking >= run.options.settle_time
 
