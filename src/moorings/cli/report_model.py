@@ -19,7 +19,7 @@ LANES: Mapping[str, tuple[str, ...]] = {
     "checkpoint": ("TakeCheckpoint", "WaitForCheckpoint"),
     "patching": ("PrePatch", "InstallPatches", "WatchPatches", "ScanOnly"),
     "looking": ("Scan", "LookAfterwards", "Judge"),
-    "restoring": ("RestoreCheckpoint", "VerifyRestored"),
+    "restoring": ("StopPatching", "RestoreCheckpoint", "VerifyRestored"),
     "report": ("ReleaseCheckpoint", "Report", "Cancelled"),
 }
 _NO_LANE = frozenset({"aws:branch"})
