@@ -1,5 +1,6 @@
 """One fleet that is patched under rate control: what happened, counted from the cloud's own records."""
 
+import resource
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -20,9 +21,9 @@ from moorings.patching.automations import SsmAutomations
 from moorings.patching.campaign import Campaign, View
 from moorings.patching.executions import Runbook
 
-# Of the cloud's own durations. Not smaller: the service cuts a function's step off after a minute of its time, and a
-# function that starts on a busy computer takes seconds of ours.
-SCALE = 0.1
+# Of the cloud's own durations. Not smaller: the runbook cuts a function's step off after a minute of the cloud's time,
+# and a process that starts on a busy computer takes seconds of ours.
+SCALE, SCALE_OF_ZIPS = 0.05, 0.1
 PAUSES = {"SleepDuration": ["PT10S"]}
 SCAN = {"Operation": ["Scan"]}
 # Azure counts these against the VM's bucket of updates.
@@ -38,7 +39,7 @@ class Fleet:
 
     nodes: int
     zips: bool = False  # the function as its zip and layer, in processes; else in this process
-    concurrency: int = 20
+    concurrency: int = 40
     errors: int = 0
     bad: tuple[int, ...] = ()
     scan: bool = False  # Scan in place of Install; bad nodes are offline then
@@ -51,6 +52,7 @@ class Outcome:
 
     fleet: Fleet
     seconds: float
+    cpu: float  # seconds, of this process and all that it started
     base_kib: int
     peak_kib: int
     outcomes: Mapping[str, int]
@@ -65,36 +67,53 @@ class Outcome:
     most_updates: int = 0  # of one VM, within the bucket's refill at most
 
     @property
-    def seconds_each(self) -> float:
-        """Seconds a node."""
-        return self.seconds / self.fleet.nodes
-
-    @property
-    def kib_each(self) -> float:
-        """Memory that each node took."""
-        return (self.peak_kib - self.base_kib) / self.fleet.nodes
+    def each(self) -> Mapping[str, float]:
+        """What a node took: seconds, seconds of processor, KiB of memory, calls to AWS and to Azure."""
+        whole = {
+            "seconds": self.seconds,
+            "cpu": self.cpu,
+            "kib": self.peak_kib - self.base_kib,
+            "aws": sum(self.calls.values()),
+            "arm": sum(self.arm.values()),
+        }
+        return {name: value / self.fleet.nodes for name, value in whole.items()}
 
 
 def run(fleet: Fleet) -> Outcome:
     """Patch a fleet on a cloud of its own."""
-    with standing(scale=SCALE) as stand, _functions(stand, fleet), _parents_of(fleet.parent_size):
-        stand.cloud.faults.published_quotas()
-        with PeakMemory() as memory:
-            nodes = [_node(stand, fleet, place) for place in range(fleet.nodes)]
-            since, arm_since = len(stand.cloud.world.calls), len(stand.cloud.azure.calls)
-            began = monotonic()
-            view = _campaign(stand, fleet, [node.id for node in nodes])
-            seconds = monotonic() - began
-        return Outcome(
-            fleet=fleet,
-            seconds=seconds,
-            base_kib=memory.base_kib,
-            peak_kib=memory.peak_kib,
-            as_planted=all(_as_planted(node, each, fleet) for node, each in zip(nodes, view.nodes, strict=True)),
-            most_updates=_most_updates(stand, arm_since),
-            **_told(stand, view),
-            **_counted(stand, since, arm_since),
-        )
+    scale = SCALE_OF_ZIPS if fleet.zips else SCALE
+    with standing(scale=scale) as stand:
+        cpu = _cpu()
+        with _functions(stand, fleet), _parents_of(fleet.parent_size):
+            outcome = _patched(stand, fleet)
+    # Processes tell what they took once they have ended.
+    return replace(outcome, cpu=_cpu() - cpu)
+
+
+def _patched(stand: PatchStand, fleet: Fleet) -> Outcome:
+    stand.cloud.faults.published_quotas()
+    with PeakMemory() as memory:
+        nodes = [_node(stand, fleet, place) for place in range(fleet.nodes)]
+        since, arm_since = len(stand.cloud.world.calls), len(stand.cloud.azure.calls)
+        began = monotonic()
+        view = _campaign(stand, fleet, [node.id for node in nodes])
+        seconds = monotonic() - began
+    return Outcome(
+        fleet=fleet,
+        seconds=seconds,
+        cpu=0.0,
+        base_kib=memory.base_kib,
+        peak_kib=memory.peak_kib,
+        as_planted=all(_as_planted(node, each, fleet) for node, each in zip(nodes, view.nodes, strict=True)),
+        most_updates=_most_updates(stand, arm_since),
+        **_told(stand, view),
+        **_counted(stand, since, arm_since),
+    )
+
+
+def _cpu() -> float:
+    own, others = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own.ru_utime + own.ru_stime + others.ru_utime + others.ru_stime
 
 
 @contextmanager
@@ -146,7 +165,7 @@ def _as_planted(node: LightNode, standing: Any, fleet: Fleet) -> bool:
 def _told(stand: PatchStand, view: View) -> dict[str, Any]:
     parents = [stand.engine.get(execution) for execution in view.executions]
     return {
-        "outcomes": Counter(each.outcome or each.status for each in view.nodes),
+        "outcomes": dict(Counter(each.outcome or each.status for each in view.nodes)),
         "begun": tuple(place for place, each in enumerate(view.nodes) if each.execution is not None),
         "budgets": tuple(int(parent.targeting.max_errors) for parent in parents if parent.targeting),
         "errors": view.errors,
@@ -160,9 +179,9 @@ def _counted(stand: PatchStand, since: int, arm_since: int) -> dict[str, Any]:
     throttled = Counter(f"{each.service}:{each.operation}" for each in records if each.error in THROTTLED)
     throttled.update(f"{each.method} {each.action}" for each in arm if each.status == 429)
     return {
-        "calls": Counter(f"{each.service}:{each.operation}" for each in records if not each.error),
-        "arm": Counter(f"{each.method} {each.action}" for each in arm if each.status != 429),
-        "throttled": throttled,
+        "calls": dict(Counter(f"{each.service}:{each.operation}" for each in records if not each.error)),
+        "arm": dict(Counter(f"{each.method} {each.action}" for each in arm if each.status != 429)),
+        "throttled": dict(throttled),
     }
 
 
@@ -172,41 +191,32 @@ def _most_updates(stand: PatchStand, since: int) -> int:
     times: dict[str, list[Any]] = {}
     for call in stand.cloud.azure.calls.since(since):
         if call.operation in UPDATES:
-            times.setdefault(call.resource.lower().partition("/poweroff")[0].partition("/start")[0], []).append(call.at)
+            times.setdefault(call.resource.lower(), []).append(call.at)
     return max((sum(at <= one <= at + minute for one in each) for each in times.values() for at in each), default=0)
 
 
-def budget_fleet(nodes: int, *, concurrency: int, parent_size: int) -> tuple[Fleet, int]:
-    """A fleet with three bad nodes, one in each of its first three parents, of which two are allowed; and the place of
-    the one that stops it."""
-    middle = parent_size // 3
-    bad = (middle, parent_size + middle, 2 * parent_size + middle)
-    if bad[-1] >= nodes - 1:
-        raise ValueError(f"{nodes} nodes are too few for three parents of {parent_size}, and nodes left over")
-    fleet = Fleet(
-        nodes=nodes, concurrency=concurrency, errors=2, bad=bad, scan=True, parent_size=parent_size
-    )
-    return fleet, bad[-1]
+def budget_fleet(nodes: int, *, concurrency: int, parent_size: int) -> Fleet:
+    """A fleet with a bad node in each of its first three parents, of which two are allowed: the third stops it."""
+    bad = tuple(parent * parent_size + parent_size // 3 for parent in range(3))
+    if bad[-1] >= nodes - concurrency:
+        raise ValueError(f"{nodes} nodes are too few for three parents of {parent_size} with nodes left over")
+    return Fleet(nodes=nodes, concurrency=concurrency, errors=len(bad) - 1, bad=bad, scan=True, parent_size=parent_size)
 
 
-def over_budget(outcome: Outcome, stops: int) -> list[str]:
-    """What is wrong with how the budget of errors stopped a run; `stops` is the place of the node that should."""
+def wrong_with_budget(outcome: Outcome) -> list[str]:
+    """What is wrong with how the budget of errors stopped a `budget_fleet`."""
     fleet, found = outcome.fleet, []
-    before = [sum(place < at for place in fleet.bad) for at in range(0, stops + 1, fleet.parent_size)]
-    if outcome.budgets != tuple(fleet.errors - errors for errors in before):
-        found.append(f"parents were allowed {outcome.budgets}, not what was left of {fleet.errors}")
+    stops = fleet.bad[-1]
+    left = tuple(fleet.errors - parent for parent in range(len(fleet.bad)))
+    if outcome.budgets != left:
+        found.append(f"parents were allowed {outcome.budgets} errors, not what was left: {left}")
     if outcome.errors != fleet.errors + 1:
         found.append(f"{outcome.errors} errors in place of {fleet.errors + 1}")
-    # In order, and beside the last one at most those that were under way already.
-    last = stops + fleet.concurrency - 1
-    if outcome.begun != tuple(range(len(outcome.begun))) or not stops < len(outcome.begun) <= last + 1:
-        found.append(f"{len(outcome.begun)} nodes were begun; the error too many is node {stops + 1}")
+    # In order; beside the last one at most those that were under way already.
+    if outcome.begun != tuple(range(len(outcome.begun))):
+        found.append("nodes were left out")
+    if not stops < len(outcome.begun) <= stops + fleet.concurrency:
+        found.append(f"{len(outcome.begun)} nodes were begun; node {stops + 1} is the error too many")
     if not outcome.stopped:
         found.append("nothing says that the run was stopped")
     return found
-
-
-def small_budget() -> tuple[Fleet, int]:
-    """One node at a time in parents of eight: not one node more is begun."""
-    fleet, stops = budget_fleet(28, concurrency=1, parent_size=8)
-    return replace(fleet), stops

@@ -44,8 +44,7 @@ class InProcess:
     def __init__(self, stand: PatchStand, *, rooms: int) -> None:
         self._clock = SystemClock()
         self._rooms = {
-            name: _rooms(stand, name, count)
-            for name, count in ((stand.deployed.function, rooms), (stand.keeper, 1))
+            name: _rooms(stand, name, count) for name, count in ((stand.deployed.function, rooms), (stand.keeper, 1))
         }
         self._keeper = stand.keeper
 
