@@ -4,6 +4,7 @@ A warm function keeps one `Azure` for each set of names, and with it the token; 
 once Azure has refused the old one.
 """
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -16,6 +17,9 @@ from moorings.patching.model import CredentialNames
 from moorings.patching.ports import Compute, Countdown
 
 CALL = "ssm:GetParameter"
+_CLIENT = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_TENANT = re.compile(rf"{_CLIENT.pattern}|[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+_ANY = re.compile(r".*", re.DOTALL)
 _CONNECT = "store them with `moorings azure connect`, or give other names"
 
 
@@ -46,7 +50,13 @@ class AzureClouds:
         """See `ports.Clouds.compute`."""
         azure = self._known.get(names)
         if azure is None:
-            azure = Azure(proof=self._proof(names), place=self._place, remaining=self._remaining)
+            proof = self._proof(names)
+            try:
+                azure = Azure(proof=proof, place=self._place, remaining=self._remaining)
+            except ValueError:  # how the SDK finds a certificate unreadable; its words may repeat what it read
+                raise Misconfigured(
+                    f"parameter {names.secret!r} holds no certificate with its key as PEM", remedy=_CONNECT
+                ) from None
             self._known[names] = azure
         return ArmCompute(azure.client(subscription), unauthenticated=lambda: self._forget(names))
 
@@ -65,12 +75,14 @@ class AzureClouds:
                     remedy="moorings azure connect sets up either",
                 )
             return self._federation
-        client, tenant, secret = (self._read(name) for name in (names.client, names.tenant, names.secret))
+        client = self._read(names.client, _CLIENT, "a client id")
+        tenant = self._read(names.tenant, _TENANT, "a tenant id")
+        secret = self._read(names.secret)
         if "-----BEGIN" in secret:
             return Certificate(tenant_id=tenant, client_id=client, pem=secret.encode())
         return Secret(tenant_id=tenant, client_id=client, secret=secret)
 
-    def _read(self, name: str) -> str:
+    def _read(self, name: str, form: re.Pattern[str] = _ANY, what: str = "") -> str:
         if not name.startswith(self._prefix) or "/../" in name:
             raise Invalid(
                 f"parameter {name!r} lies outside of {self._prefix}, where this stack may read", remedy=_CONNECT
@@ -82,4 +94,8 @@ class AzureClouds:
             if fault.code in {"ParameterNotFound", "ParameterVersionNotFound"}:
                 raise Misconfigured(f"there is no parameter {name!r}", remedy=_CONNECT) from fault
             raise
-        return str(answer["Parameter"]["Value"]).strip()
+        value = str(answer["Parameter"]["Value"]).strip()
+        if not form.fullmatch(value):
+            # Not sent to Azure, which would repeat it: whoever mixed the names up has a secret here.
+            raise Misconfigured(f"parameter {name!r} does not hold {what}", remedy=_CONNECT)
+        return value

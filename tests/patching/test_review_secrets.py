@@ -1,0 +1,56 @@
+"""Where a secret could slip out, and where a token could be sent that it is not for."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from moorings.clouds.azure import Place
+from moorings.errors import Misconfigured
+from moorings.patching.credentials import AzureClouds
+from moorings.patching.model import CredentialNames
+
+GUID = "11111111-2222-4333-8444-555555555555"
+SECRET = "abc8Q~not-a-real-one-but-looks-like-it"
+NAMES = CredentialNames(client="/m/client", tenant="/m/tenant", secret="/m/secret")
+
+
+def clouds(**values: str) -> AzureClouds:
+    """Credentials that Parameter Store holds under these names."""
+
+    def get_parameter(*, Name: str, WithDecryption: bool) -> dict[str, Any]:  # noqa: N803 - boto3's words
+        assert WithDecryption
+        return {"Parameter": {"Value": values[Name.removeprefix("/m/")]}}
+
+    return AzureClouds(ssm=SimpleNamespace(get_parameter=get_parameter), place=Place(), prefix="/m")
+
+
+@pytest.mark.parametrize(
+    ("values", "parameter"),
+    [
+        ({"client": SECRET, "tenant": GUID, "secret": GUID}, "/m/client"),
+        ({"client": GUID, "tenant": SECRET, "secret": GUID}, "/m/tenant"),
+        ({"client": GUID, "tenant": f"https://{SECRET}", "secret": GUID}, "/m/tenant"),
+        (
+            {
+                "client": GUID,
+                "tenant": GUID,
+                "secret": f"-----BEGIN PRIVATE KEY-----\n{SECRET}\n-----END PRIVATE KEY-----",
+            },
+            "/m/secret",
+        ),
+    ],
+)
+def test_parameters_that_were_mixed_up_are_named_and_never_shown(values: dict[str, str], parameter: str) -> None:
+    """Azure repeats the ids that it does not know, and its words go into logs, records and outputs."""
+    with pytest.raises(Misconfigured) as caught:
+        clouds(**values).compute(NAMES, subscription=GUID)
+
+    assert parameter in caught.value.message
+    assert SECRET not in f"{caught.value.message} {caught.value.remedy}"
+    assert caught.value.__suppress_context__ or SECRET not in str(caught.value.__context__)
+
+
+@pytest.mark.parametrize("tenant", [GUID, GUID.upper(), "contoso.onmicrosoft.com"])
+def test_what_tenants_are_called_is_taken(tenant: str) -> None:
+    assert clouds(client=GUID, tenant=tenant, secret=SECRET).compute(NAMES, subscription=GUID)
