@@ -54,15 +54,40 @@ def main() -> None:
 
 
 def _gone(folder: Path) -> bool:
+    _end_programs(folder)
+    shutil.rmtree(folder, onerror=_open_up)
+    # Once more: what was on its way while the folder was still there.
+    return not _end_programs(folder) and not folder.exists()
+
+
+def _end_programs(folder: Path) -> bool:
+    """Kill what runs from a folder; whether there was anything, or may be."""
+    found = False
     for process in Path("/proc").glob("[0-9]*"):
         try:
             program = (process / "cmdline").read_bytes().partition(b"\0")[0]
             if program.startswith(f"{folder}/".encode()):
+                found = True
                 os.killpg(int(process.name), signal.SIGKILL)  # each leads a group of its own
-        except (FileNotFoundError, ProcessLookupError):
+            elif not program and _is_starting(process):
+                found = True
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue
-    shutil.rmtree(folder, onerror=_open_up)
-    return not folder.exists()
+    return found
+
+
+def _is_starting(process: Path) -> bool:
+    """Whether a process may still become one of ours: between exec and its first step it has no command line.
+
+    Raises FileNotFoundError for what has no program, as the dead and the kernel's own.
+    """
+    (process / "exe").readlink()
+    return _started(process) >= _started(Path("/proc/self"))
+
+
+def _started(process: Path) -> int:
+    """When, in the kernel's ticks. Source: proc_pid_stat(5), the 22nd field."""
+    return int((process / "stat").read_text().rpartition(")")[2].split()[19])
 
 
 def _open_up(_: object, path: str, __: object) -> None:

@@ -120,7 +120,7 @@ def test_a_cloud_that_is_killed_leaves_neither_processes_nor_files() -> None:
         assert killed.stdout is not None
         pid, folder = killed.stdout.readline().split()
 
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60  # seconds; a second is usual, a host with ten times its load takes ten times as long
     while (Path("/proc", pid).exists() or Path(folder).exists()) and time.monotonic() < until:
         select.select([], [], [], 0.02)
     assert not Path("/proc", pid).exists()
