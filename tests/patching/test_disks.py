@@ -40,7 +40,7 @@ def _validator(file: str, definition: str) -> Draft4Validator:
         return Resource.from_contents(json.loads(Path(uri.removeprefix("file://")).read_text()), DRAFT4)
 
     path = (COMPUTE / file).resolve()
-    registry: Registry[Any] = Registry(retrieve=retrieve)
+    registry: Registry[Any] = Registry(retrieve=retrieve)  # type: ignore[call-arg]
     return Draft4Validator({"$ref": f"file://{path}#/definitions/{definition}"}, registry=registry)
 
 

@@ -334,7 +334,7 @@ def test_a_vm_is_cut_off_hard_only_if_every_disk_is_put_back(luns: tuple[int | N
         (400, "InvalidParameter", {}),
     ],
 )
-def test_what_a_refused_write_changes(status: int, code: str, changes: dict[str, bool]) -> None:
+def test_what_a_refused_write_changes(status: int, code: str, changes: dict[str, Any]) -> None:
     before = fresh(writes=1, pending="x", pending_kind="write")
 
     after = after_failure(before, kind="write", status=status, code=code, message="no.")

@@ -39,7 +39,7 @@ class Ground:
         self.stage = SwiftStage()
         self.stage.ended.add(EXECUTION)
         self.began: set[str] = set()
-        self.stage.began = lambda execution, _steps: execution in self.began  # type: ignore[method-assign]
+        self.stage.began = lambda execution, steps: bool(steps) and execution in self.began  # type: ignore[method-assign]
         self.over = self.stage.over
         self.stage.over = lambda execution: execution in self.stage.ended  # type: ignore[method-assign]
 
