@@ -82,7 +82,9 @@ class Ground:
             place=Place(arm_url=self.azure.arm_url, authority_url=self.azure.authority_url, tls_bundle=cloud.ca_file),
             remaining=lambda: timedelta(hours=1),
         )
-        self.compute = ArmCompute(self.opened.client(self.ref.subscription), unauthenticated=lambda: None)
+        self.compute = ArmCompute(
+            self.opened.client(self.ref.subscription), arm=self.opened.arm, unauthenticated=lambda: None
+        )
 
     def done(self, monitor: str) -> None:
         """Follow an operation to its end, as runs do."""

@@ -7,8 +7,10 @@ import pytest
 
 from moorings.clouds.azure import Place
 from moorings.errors import Misconfigured
+from moorings.patching.azure import ArmCompute
 from moorings.patching.credentials import AzureClouds
 from moorings.patching.model import CredentialNames
+from moorings.patching.observed import OperationState
 
 GUID = "11111111-2222-4333-8444-555555555555"
 SECRET = "abc8Q~not-a-real-one-but-looks-like-it"
@@ -18,7 +20,7 @@ NAMES = CredentialNames(client="/m/client", tenant="/m/tenant", secret="/m/secre
 def clouds(**values: str) -> AzureClouds:
     """Credentials that Parameter Store holds under these names."""
 
-    def get_parameter(*, Name: str, WithDecryption: bool) -> dict[str, Any]:  # noqa: N803 - boto3's words
+    def get_parameter(*, Name: str, WithDecryption: bool) -> dict[str, Any]:
         assert WithDecryption
         return {"Parameter": {"Value": values[Name.removeprefix("/m/")]}}
 
@@ -54,3 +56,16 @@ def test_parameters_that_were_mixed_up_are_named_and_never_shown(values: dict[st
 @pytest.mark.parametrize("tenant", [GUID, GUID.upper(), "contoso.onmicrosoft.com"])
 def test_what_tenants_are_called_is_taken(tenant: str) -> None:
     assert clouds(client=GUID, tenant=tenant, secret=SECRET).compute(NAMES, subscription=GUID)
+
+
+@pytest.mark.parametrize(
+    "monitor", ["https://evil.example/operations/1", "http://arm.example/operations/1", "file:///x"]
+)
+def test_a_token_is_sent_to_nobody_but_resource_manager(monitor: str) -> None:
+    """A monitor's address lies in the record between two calls: whoever can write there gets no token by it."""
+    asked: list[object] = []
+    client: Any = SimpleNamespace(send_request=asked.append)
+    compute = ArmCompute(client, arm="https://arm.example", unauthenticated=lambda: None)
+
+    assert compute.operation(monitor).state is OperationState.GONE
+    assert not asked

@@ -188,6 +188,11 @@ class Azure:
         self._lock = threading.Lock()
 
     @property
+    def arm(self) -> str:
+        """Where Resource Manager answers; tokens are for nobody else."""
+        return self._place.arm_url or self._place.cloud.arm
+
+    @property
     def credential(self) -> Credential:
         """What fetches tokens and keeps them."""
         return self._credential
@@ -212,7 +217,7 @@ class Azure:
         return ComputeManagementClient(
             self._credential,
             subscription_id,
-            base_url=self._place.arm_url or self._place.cloud.arm,
+            base_url=self.arm,
             credential_scopes=[self._place.cloud.scope],
             retry_policy=BoundedRetries(remaining=self._remaining, patience=self._patience),
             per_retry_policies=[_Timeouts(remaining=self._remaining, patience=self._patience)],

@@ -6,6 +6,7 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from fnmatch import fnmatchcase
 from typing import Any
+from urllib.parse import urlsplit
 
 from azure.core import MatchConditions
 from azure.core.rest import HttpRequest
@@ -26,9 +27,11 @@ _FAILED = frozenset({"failed", "canceled"})
 class ArmCompute:
     """The `Compute` port over one subscription's client."""
 
-    def __init__(self, client: ComputeManagementClient, *, unauthenticated: Callable[[], None]) -> None:
-        """`unauthenticated` is told when Azure does not take the credentials (any more)."""
+    def __init__(self, client: ComputeManagementClient, *, arm: str, unauthenticated: Callable[[], None]) -> None:
+        """`arm`: where Resource Manager answers. `unauthenticated` is told when Azure does not take the credentials
+        (any more)."""
         self._client = client
+        self._home = _host(arm)
         self._unauthenticated = unauthenticated
 
     # -- reads -----------------------------------------------------------------------------------------------------
@@ -52,7 +55,10 @@ class ArmCompute:
         return Snapshot(wire) if wire is not None else None
 
     def operation(self, monitor: str) -> Operation:
-        """See `ports.Compute.operation`. The address is used as Azure gave it, to the byte."""
+        """See `ports.Compute.operation`. The address is used as Azure gave it, to the byte; but no token leaves for
+        another host than Azure's, whatever the record says."""
+        if _host(monitor) != self._home:
+            return Operation(state=OperationState.GONE)
         with self._refusing("Microsoft.Compute/locations/operations/read"):
             answer = self._client.send_request(HttpRequest("GET", monitor))
             if answer.status_code == 404:
@@ -240,6 +246,12 @@ class ArmCompute:
             if 400 <= fault.status < 500 and fault.status not in {408, 429}:
                 raise AzureRefused(status=fault.status, code=fault.code, message=fault.message) from fault
             raise
+
+
+def _host(url: str) -> tuple[str, str]:
+    """(scheme, host and port) of a URL."""
+    parts = urlsplit(url.lower())
+    return parts.scheme, parts.netloc.removesuffix(":443")
 
 
 def _place(resource_id: str) -> tuple[str, str]:

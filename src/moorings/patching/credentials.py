@@ -58,7 +58,7 @@ class AzureClouds:
                     f"parameter {names.secret!r} holds no certificate with its key as PEM", remedy=_CONNECT
                 ) from None
             self._known[names] = azure
-        return ArmCompute(azure.client(subscription), unauthenticated=lambda: self._forget(names))
+        return ArmCompute(azure.client(subscription), arm=azure.arm, unauthenticated=lambda: self._forget(names))
 
     def _forget(self, names: CredentialNames) -> None:
         """The next call reads the parameters again: what they hold may have been renewed."""
