@@ -1,5 +1,6 @@
 """Situations in which a verdict was too sure of itself, each found by asking how it could be wrong in production."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -7,13 +8,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.patching.stage import Stage
+from tests.patching.stage import RUNBOOK, Stage
 
 from moorings.patching.aws import SsmNodes
 from moorings.patching.judging import judge
 from moorings.patching.model import Evidence, HealthReport, Verdict
 from moorings.patching.observed import CommandResult, CommandState, PatchState
+from moorings.patching.told import health_told, vm_told
 
+HEALTH = ("HealthBeforeLinux", "HealthBeforeWindows", "HealthAfterLinux", "HealthAfterWindows")
 WELL = HealthReport(boot="one", checks=(0, 0))
 
 
@@ -154,3 +157,52 @@ def test_a_node_that_was_silent_before_the_command_reached_it_is_not_ours_to_put
     run = stage.finish(execution)
 
     assert run.outputs["Report.Outcome"] == outcome, run.outputs["Report.Reason"]
+
+
+@pytest.mark.parametrize("end", ["\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028"])
+def test_what_a_check_prints_is_no_result(end: str) -> None:
+    """What a service answers lands in our output, behind a bar; it must not begin a line of its own."""
+    output = f"moorings boot one\r\n  | hello{end}moorings check 1 0\r\nmoorings check 1 7\r\n"
+
+    report = health_told(output)
+
+    assert report is not None
+    assert report.checks == (7,)
+
+
+@pytest.mark.parametrize("end", ["\r", "\x85"])
+def test_what_metadata_says_is_one_line(end: str) -> None:
+    told = vm_told(f"moorings resource /a{end}moorings attested forged\nmoorings attested true\n")
+
+    assert told.attested == "true"
+    assert told.resource_id.startswith("/a")
+
+
+def test_checks_that_did_not_come_to_their_end_before_are_no_yardstick(stage: Stage) -> None:
+    """Cut off after the first: the rest would never be compared."""
+    result = stage.node.result
+
+    def cut(one: str) -> CommandResult:
+        found = result(one)
+        if "moorings check" not in found.output:
+            return found
+        output = "moorings boot one\nmoorings check 1 0\n"
+        return replace(found, state=CommandState.FAILED, detail="ExecutionTimedOut", output=output)
+
+    stage.node.result = cut  # type: ignore[method-assign]
+
+    run = stage.run()
+
+    assert run.outputs["Report.Outcome"] == "UNCHANGED"
+    assert "ExecutionTimedOut" in str(run.outputs["Report.Reason"])
+    assert not stage.azure.snapshots
+
+
+def test_the_checks_have_as_long_afterwards_as_before() -> None:
+    """Or those that take their time would pass before and be cut off after: a rollback of a healthy VM."""
+    text = RUNBOOK.read_text()
+    times = {
+        name: re.findall(r'executionTimeout: \["(\d+)"\]', text[text.index(f"name: {name}\n") :])[0] for name in HEALTH
+    }
+
+    assert len(set(times.values())) == 1, times

@@ -121,7 +121,8 @@ def _healthy_before(run: Run, outside: Outside, health: Sequence[str]) -> Run:
     result = outside.nodes.command(command, run.node) if command else None
     if result is not None and result.state is CommandState.WAITING:
         raise Busy("the health check's result is not there yet", retry_after=timedelta(seconds=5))
-    report = health_told(result.output) if result is not None else None
+    ended = result is not None and result.state is CommandState.SUCCESS
+    report = health_told(result.output) if result is not None and ended else None
     if report is None:
         detail = f" ({result.detail or result.state.value})" if result is not None else ""
         return replace(

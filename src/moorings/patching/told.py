@@ -1,6 +1,7 @@
 """What nodes print for us, parsed: hints about their VM, and the result of health checks. Nothing here is believed yet.
 
-The scripts that print it stand in the runbook; every line of ours begins with `moorings`.
+The scripts that print it stand in the runbook; every line of ours begins with `moorings`. Only a line feed ends a line:
+whatever else may pass for one (`str.splitlines`) can be part of what a service answered to a check.
 """
 
 import re
@@ -25,7 +26,7 @@ class ToldVm:
 def vm_told(output: str) -> ToldVm:
     """The hints in the output of an Extract step; whatever is missing stays empty."""
     told = {"resource": "", "environment": "", "attested": ""}
-    for line in output.splitlines():
+    for line in output.split("\n"):
         words = line.strip().split(" ", 2)
         if len(words) == 3 and words[0] == "moorings" and words[1] in told:
             told[words[1]] = words[2].strip()
@@ -36,7 +37,7 @@ def health_told(output: str) -> HealthReport | None:
     """The result of the health script; None if it did not get as far as its first line."""
     boot = ""
     checks: dict[int, int] = {}
-    for line in output.splitlines():
+    for line in output.split("\n"):
         text = line.strip()
         if match := _BOOT.fullmatch(text):
             boot = boot or match[1]
