@@ -163,7 +163,7 @@ def test_an_answer_that_may_have_no_body_has_none_and_the_connection_goes_on(
     """moto writes `null` behind a 204; on the wire the next answer would begin with it."""
     with LocalCloud() as cloud:
         listener = cloud.server.serve_calls(lambda _: Response(status=status, body=b"null"), loopback_socket())
-        connection = HTTPConnection("127.0.0.1", listener.port, timeout=10)
+        connection = HTTPConnection("127.0.0.1", listener.port, timeout=60)
         for _ in range(2):
             connection.request("DELETE", "/")
             answer = connection.getresponse()
@@ -175,7 +175,7 @@ def test_an_answer_that_may_have_no_body_has_none_and_the_connection_goes_on(
 
 def test_two_hundred_connections_wait_at_the_same_time() -> None:
     """Long polls of a whole fleet hold a thread each and nobody queues behind them."""
-    gate = threading.Barrier(201, timeout=20)
+    gate = threading.Barrier(201, timeout=60)
 
     def wait(_: Request) -> Response:
         gate.wait()
@@ -259,7 +259,7 @@ def test_conditional_writes_of_many_threads_are_serialised() -> None:
 
 
 def _get(url: str) -> bytes:
-    with urlopen(url, timeout=20) as answer:
+    with urlopen(url, timeout=60) as answer:
         return bytes(answer.read())
 
 
@@ -271,14 +271,14 @@ def test_a_long_poll_ends_with_the_cloud() -> None:
 
     def poll(_: Request) -> Response:
         waiting.set()
-        if world.stopping.wait(30):
+        if world.stopping.wait(60):
             ended.set()
         return Response(status=200)
 
     url = f"http://127.0.0.1:{cloud.server.serve_calls(poll, loopback_socket()).port}/"
     with ThreadPoolExecutor(1) as client:
         answer = client.submit(_get, url)
-        assert waiting.wait(10)
+        assert waiting.wait(60)
         cloud.stop()
 
         assert ended.is_set()

@@ -48,13 +48,13 @@ def port(holding: Holding) -> Iterator[int]:
 
 
 def ask(port: int, path: str) -> http.client.HTTPConnection:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request("GET", path)
     return connection
 
 
 def until(condition: Callable[[], bool]) -> None:
-    end = monotonic() + 10
+    end = monotonic() + 60
     while not condition():
         assert monotonic() < end
         time.sleep(0.005)
@@ -91,6 +91,6 @@ def test_who_may_block_waits_for_a_held_answer(holding: Holding) -> None:
     until(lambda: len(holding.waiting) == 1)
 
     holding.let_go()
-    thread.join(10)
+    thread.join(60)
 
     assert answers == [b"at last"]

@@ -22,7 +22,7 @@ def front(cloud: Any) -> Iterator[PrivateApis]:
 def get(cloud: Any, address: tuple[str, int], host: str, path: str = "/live/") -> tuple[int, bytes]:
     context = ssl.create_default_context(cafile=str(cloud.ca_file))
     with (
-        socket.create_connection(address, timeout=5) as plain,
+        socket.create_connection(address, timeout=60) as plain,
         context.wrap_socket(plain, server_hostname=host) as sock,
     ):
         sock.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())

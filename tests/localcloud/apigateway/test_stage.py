@@ -50,7 +50,7 @@ def test_the_gateway_does_not_wait_longer_than_its_timeout(make_api: Callable[..
     api.add_method("/slow", "GET", timeout=50)
     api.redeploy()
     over = threading.Event()
-    function.reply = lambda _: {"statusCode": 200, "body": str(over.wait(10))}
+    function.reply = lambda _: {"statusCode": 200, "body": str(over.wait(60))}
 
     response = api.call("GET", "/live/slow")
     over.set()

@@ -126,7 +126,7 @@ def test_a_cancelled_step_or_a_closed_engine_kills_the_script_and_all_that_it_st
         action.close()
     else:
         action.cancel(call, None)
-    thread.join(timeout=10)
+    thread.join(timeout=60)
 
     assert "was killed" in str(ended[0])
     assert _gone(child)

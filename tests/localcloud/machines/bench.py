@@ -92,7 +92,7 @@ class Node:
     def stop(self) -> None:
         self._stop.set()
         if self._thread is not None:
-            self._thread.join(10)
+            self._thread.join(60)
             assert not self._thread.is_alive()
 
     @property
@@ -167,7 +167,7 @@ def sent(channel: Channel, kind: str) -> list[str]:
     return [timeless(frame.text) for frame in channel.of(kind)]
 
 
-def until(condition: Any, seconds: float = 10.0) -> None:
+def until(condition: Any, seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

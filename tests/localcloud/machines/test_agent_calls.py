@@ -105,7 +105,7 @@ class Node:
             condition()
         finally:
             stop.set()
-            thread.join(5)
+            thread.join(60)
         assert not thread.is_alive()
 
 

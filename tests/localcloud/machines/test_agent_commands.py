@@ -120,7 +120,7 @@ def test_a_script_that_wants_a_reboot_runs_again_after_it_and_both_outputs_are_j
     channel = run.channel()
     run.push(channel, run.jobs()[0])
     channel.wait(lambda: channel.ended)
-    assert run.node.reboots.wait(5)
+    assert run.node.reboots.wait(60)
     run.node.stop()
     run.node.start()
     again = run.channel(2)

@@ -29,7 +29,7 @@ def ping(cloud: LocalCloud) -> Ask:
     return look
 
 
-def until(condition: Callable[[], Any], seconds: float = 30.0) -> bool:
+def until(condition: Callable[[], Any], seconds: float = 60.0) -> bool:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

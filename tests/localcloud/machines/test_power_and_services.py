@@ -26,7 +26,7 @@ WantedBy=multi-user.target
 ASK = ["curl", "-fsS", "--retry", "20", "--retry-connrefused", "--retry-delay", "0", "http://127.0.0.1:8080/index.html"]
 
 
-def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
+def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

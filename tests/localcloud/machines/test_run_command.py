@@ -17,7 +17,7 @@ pytestmark = pytest.mark.machines
 OVER = {"Success", "Failed", "TimedOut", "Cancelled"}
 
 
-def until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
+def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline
@@ -48,7 +48,7 @@ class Commands:
         sent = self.ssm.send_command(InstanceIds=[machine.node_id], DocumentName=name, Parameters=parameters)
         return str(sent["Command"]["CommandId"])
 
-    def result(self, machine: Machine, command: str, plugin: str = "", seconds: float = 30.0) -> dict[str, Any]:
+    def result(self, machine: Machine, command: str, plugin: str = "", seconds: float = 60.0) -> dict[str, Any]:
         asked: dict[str, Any] = {"CommandId": command, "InstanceId": machine.node_id}
         if plugin:
             asked["PluginName"] = plugin

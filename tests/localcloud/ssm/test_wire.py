@@ -32,7 +32,7 @@ def cloud(token_call: Exchange) -> Iterator[LocalCloud]:
 
 @needs_recordings
 def test_a_recorded_token_call_is_understood_in_chunks(cloud: LocalCloud, token_call: Exchange) -> None:
-    connection = HTTPConnection(cloud.endpoint_url.removeprefix("http://"), timeout=10)
+    connection = HTTPConnection(cloud.endpoint_url.removeprefix("http://"), timeout=60)
     assert token_call.request.headers.get("Transfer-Encoding") == "chunked"
     body = token_call.request.body
     connection.putrequest("POST", "/", skip_host=True, skip_accept_encoding=True)
