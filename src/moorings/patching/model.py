@@ -30,9 +30,11 @@ PATCH_TIME = timedelta(hours=3, minutes=40)
 GUARD_MARGIN = timedelta(minutes=15)
 RECORD_LIFE = timedelta(days=90)
 
+# A node tells this, and it goes into addresses: letters and digits of any script, and the few signs that Azure takes.
 _VM_ID = re.compile(
-    r"/subscriptions/(?P<subscription>[^/]+)/resourceGroups/(?P<group>[^/]+)"
-    r"/providers/Microsoft\.Compute/virtualMachines/(?P<name>[^/]+)/?",
+    r"/subscriptions/(?P<subscription>[0-9a-z-]{1,64})"
+    r"/resourceGroups/(?P<group>(?!\.+/)[\w().-]{1,90})"
+    r"/providers/Microsoft\.Compute/virtualMachines/(?P<name>\w[\w.-]{0,79})/?",
     re.IGNORECASE,
 )
 _EXECUTION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
