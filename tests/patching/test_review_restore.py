@@ -1,7 +1,7 @@
 """Ways in which putting a VM back could end worse than it began, each found by asking what production would do."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +9,8 @@ from tests.patching.stage import Stage
 
 from moorings.errors import CloudFault
 from moorings.patching.disks import replacement_body
-from moorings.patching.model import CheckpointDisk
+from moorings.patching.model import RESTORE_TIME, CheckpointDisk, Restore
+from moorings.patching.planning import after_failure
 
 
 @pytest.fixture
@@ -82,3 +83,17 @@ def test_a_node_that_boots_between_two_looks_counts_as_back(stage: Stage) -> Non
     run = stage.finish(execution)
 
     assert "online again" in str(run.outputs["Report.Reason"])
+
+
+@pytest.mark.parametrize(
+    ("code", "deallocates"),
+    [("OperationNotAllowed", True), ("SomethingNew", True), ("ScopeLocked", False), ("ConflictingUserInput", False)],
+)
+def test_a_host_is_given_up_only_where_that_may_help(code: str, *, deallocates: bool) -> None:
+    """Once it is given up there may be no room for the VM when it is to start again."""
+    now = datetime(2026, 11, 21, tzinfo=UTC)
+    before = Restore(began_at=now, deadline=now + RESTORE_TIME, writes=1)
+
+    after = after_failure(before, kind="write", status=409, code=code, message="no")
+
+    assert after.deallocate is deallocates

@@ -20,6 +20,8 @@ LATE = timedelta(minutes=8)
 MAKES, STOPS, WRITES, WRITES_BACK, STARTS = 3, 2, 3, 5, 3
 # After so many starts in a row Azure has no room; it may have some later, until the deadline.
 START_PAUSE = timedelta(minutes=4)
+# Refusals to write the disks of a VM that releasing its host would not change.
+_NOT_THE_STATE = frozenset({"scopelocked", "conflictinguserinput", "propertychangenotallowed"})
 BUSY = frozenset({"updating", "creating", "deleting", "migrating"})
 
 
@@ -154,7 +156,8 @@ def after_failure(restore: Restore, *, kind: str, status: int, code: str, messag
     if status == 403:
         return replace(after, patch=True)  # taking the whole VM back needs rights on all that it refers to
     # Refused at once: the state is wrong. Failed later, and again: it may be so too.
-    return replace(after, deallocate=restore.deallocate or status == 409 or restore.writes >= 2)
+    state = (status == 409 or restore.writes >= 2) and code.lower() not in _NOT_THE_STATE
+    return replace(after, deallocate=restore.deallocate or state)
 
 
 def _under_way(vm: Vm, sight: Sight, restore: Restore) -> str:

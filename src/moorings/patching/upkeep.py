@@ -16,7 +16,7 @@ from moorings.patching.ports import AzureRefused, Countdown
 from moorings.patching.reporting import complete, look, mark, report
 from moorings.patching.restoring import NEXT_STEP, restore, verify
 
-MOST_RUNS = 50
+MOST_RUNS = 200  # of hundreds that go on all are asked after every few minutes, so that none that is down waits
 ONE_RUN = 15.0  # seconds
 EVERY = timedelta(minutes=1)
 # A restore that the keeper goes on with is given up for a person when ARM has refused it for so long.
