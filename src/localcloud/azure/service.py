@@ -6,6 +6,7 @@
 import threading
 import uuid
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from localcloud.azure.arm import Arm
@@ -115,6 +116,14 @@ class Azure:
                 self.subscription_id, Group(name=name, location=location, tags=dict(tags or {}))
             )
         return f"/subscriptions/{self.subscription_id}/resourceGroups/{made.name}"
+
+    def files_of(self, resource_id: str) -> Path:
+        """The directory with the files of a disk or snapshot. KeyError if there is none with this id."""
+        with self.state.lock:
+            found = self.state.resource(resource_id)
+        if found is None:
+            raise KeyError(resource_id)
+        return self._site.hardware.path(found.unique_id)
 
     def settle(self) -> None:
         """Let operations whose time has come take effect now, not at the next request."""

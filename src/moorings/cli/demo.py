@@ -1,16 +1,24 @@
-"""`moorings demo`: enrolment from nothing, on this computer, with the commands' own code; nothing stays behind."""
+"""`moorings demo`: enrolment and patching from nothing, on this computer, with the commands' own code.
+
+Nothing stays behind but a report.
+"""
 
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.text import Text
 
+from moorings.cli.demo_patching import STACK as PATCHING_STACK
+from moorings.cli.demo_patching import Patching
 from moorings.cli.demo_screen import Screen
 from moorings.cli.demo_servers import MOST_SERVERS, Fleet, Server
 from moorings.cli.demo_truth import Truth, counted, live_activations
+from moorings.cli.demo_verdicts import Played
 from moorings.cli.local import environment, exports, only_this_cloud, running, wait_for_the_end
 from moorings.cli.options import Json
 from moorings.cli.output import Results, Talk
@@ -33,6 +41,8 @@ SUBNETS = ("10.20.101.0/24", "10.20.102.0/24")
 SMALLEST_LIMIT = 5  # registrations; so small that a dozen servers make the pool rotate twice
 DEADLINE_SECONDS = 120.0
 LOOK_EVERY = 0.4  # seconds
+SCALE = 0.05  # of every duration that the emulated clouds measure
+REPORT = Path("moorings-demo.html")
 
 
 def demo(
@@ -40,36 +50,44 @@ def demo(
     servers: Annotated[
         int, typer.Option("--servers", help="How many servers boot at once.", metavar="N", min=1, max=MOST_SERVERS)
     ] = 12,
+    report: Annotated[
+        Path, typer.Option("--report", help="Where the report on patching goes; JSON beside it.", metavar="FILE")
+    ] = REPORT,
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything up until Ctrl-C, to look around.")] = False,
     json: Json = False,
 ) -> None:
-    """See enrolment happen on this computer: a local cloud, real templates and zips, servers that boot and enrol.
+    """See enrolment and patching happen on this computer: local clouds, real templates, zips, layer and runbook.
 
-    Starts a local cloud, deploys both stacks through CloudFormation, boots servers of different clouds and systems at
-    once, shows them become managed nodes while the activation rotates, and takes everything down again. Needs Linux and
-    root (or user namespaces), no account and no network.
+    Starts a local cloud and deploys the stacks through CloudFormation. Servers of different clouds and systems boot at
+    once and become managed nodes while the activation rotates. Then Azure VMs are patched, all at the same time, and
+    on each something else happens: good ends, updates that break the VM and are rolled back, snapshots that fail.
+    Takes everything down again. What the emulated clouds measure runs 20 times faster than in the real ones. Needs
+    Linux and root (or user namespaces), no account and no network. Exit code 0 only if everything ended as it has to.
 
     \b
     Examples:
       moorings demo
       moorings demo --json
-      moorings demo --servers 50 --keep
+      moorings demo --servers 50 --report demo.html --keep
     """
     began = time.monotonic()
     results, talk = Results(as_json=json), Talk()
-    with running(talk) as cloud:
+    with running(talk, scale=SCALE) as cloud:
+        talk.say(f"what the emulated clouds measure runs {1 / SCALE:.0f} times faster than in the real ones")
         with talk.working("checking what simulated servers need"):
             cloud.machines.prepare()
         with only_this_cloud(cloud):
             show = _Show(cloud, talk, results)
-            fleet, truth = show.run(servers, keep=keep)
+            fleet, truth, patched = show.run(servers, report=report, keep=keep)
             live = show.take_down()
     seconds = time.monotonic() - began - show.kept_seconds
     if json:
-        results.json(_as_json(fleet, truth, live=live, seconds=seconds))
+        told = _as_json(fleet, truth, live=live, seconds=seconds)
+        results.json({**told, "patching": [each.row for each in patched], "report": str(report)})
     else:
-        _summary(results, fleet, truth, live=live, seconds=seconds)
-    if not went_well(fleet.servers, truth, live=live):
+        _summary(results, fleet, truth, live=live)
+        _patching_summary(results, patched, report, seconds=seconds)
+    if not (went_well(fleet.servers, truth, live=live) and all(each.as_told for each in patched)):
         raise typer.Exit(NOT_WELL_EXIT)
 
 
@@ -87,34 +105,62 @@ class _Show:
         self._results = results
         self._aws = Aws(region=cloud.world.region)
         self._clock = SystemClock()
+        self._patching = Patching(cloud, self._aws, talk)
         self.kept_seconds = 0.0  # how long somebody looked around
 
-    def run(self, count: int, *, keep: bool) -> tuple[Fleet, Truth]:
-        """Everything up to the table of nodes."""
+    def run(self, count: int, *, report: Path, keep: bool) -> tuple[Fleet, Truth, list[Played]]:
+        """Everything up to the tables, and a report."""
         vpc, subnets = self._network()
         deployed = self._deploy(vpc, subnets, limit=max(SMALLEST_LIMIT, count // 3))
+        self._patching.begin()
         enrolled = open_enrolment(self._aws, STACK, talk=self._talk)
         with self._timed(f"{count} servers made"):
             fleet = Fleet(self._cloud, count=count, url=deployed.api_url, vpc_endpoint=deployed.vpc_endpoint)
         self._enrol(fleet, enrolled)
-        truth = counted(
-            self._cloud, enrolled.oversight.overview(), api_function=enrolled.stack.outputs["ApiFunctionName"]
-        )
+        truth = self._count(enrolled)
         if not self._results.as_json:
             self._results.line()
             self._results.table(NODE_COLUMNS, [_row(server) for server in fleet.servers])
+            self._results.line()
         self._explain_failures(fleet)
+        patched = self._patch(deployed, report)
         if keep:
             self._keep()
-        return fleet, truth
+        # The VMs that were patched have drawn on the same activations since.
+        return fleet, replace(truth, over_issued=self._count(enrolled).over_issued), patched
 
     def take_down(self) -> int:
-        """Remove the stacks as `enrolment remove` does; the activations that are left after it."""
+        """Remove the stacks as `enrolment remove` and `patch remove` do; the activations that are left after it."""
         with self._timed("stacks removed, with all activations and codes"):
+            self._patching.take_down()
             deployment.remove(
                 STACK, aws=self._aws, clock=self._clock, on_progress=DeployProgress(self._talk, each_resource=False)
             )
         return live_activations(self._cloud)
+
+    def _patch(self, deployed: Deployed, report: Path) -> list[Played]:
+        self._patching.enrol(deployed.api_url, deployed.vpc_endpoint)
+        began = time.monotonic()
+        patched = self._patching.play()
+        as_told = sum(each.as_told for each in patched)
+        self._talk.say(
+            f"{as_told} of {len(patched)} scenarios ended as they have to, {time.monotonic() - began:.1f} s after the"
+            " first start",
+            mark="done" if as_told == len(patched) else "failed",
+        )
+        self._patching.report(report)
+        if not self._results.as_json:
+            self._results.line()
+            self._results.table(PLAYED_COLUMNS, [_played_row(each) for each in patched])
+        for each in patched:
+            if not each.as_told:
+                self._talk.say(f"{each.scenario.title} ({each.name}, {each.power}): {each.reason}", mark="failed")
+        return patched
+
+    def _count(self, enrolled: Enrolled) -> Truth:
+        return counted(
+            self._cloud, enrolled.oversight.overview(), api_function=enrolled.stack.outputs["ApiFunctionName"]
+        )
 
     def _network(self) -> tuple[str, tuple[str, ...]]:
         with self._timed("a VPC with two subnets"):
@@ -185,6 +231,7 @@ class _Show:
         for line in exports(environment(self._cloud)):
             self._talk.plain(f"  {line}")
         self._talk.plain(f"  moorings enrolment status --stack-name {STACK}")
+        self._talk.plain(f"  moorings patch status --stack-name {PATCHING_STACK}")
         began = time.monotonic()
         wait_for_the_end()
         self.kept_seconds = time.monotonic() - began
@@ -197,6 +244,7 @@ class _Show:
         self._talk.say(f"{what} ({time.monotonic() - began:.1f} s)", mark="done")
 
 
+PLAYED_COLUMNS = ("SCENARIO", "OUTCOME", "EXPECTED", "DISK BACK", ">SECONDS")
 NODE_COLUMNS = ("NODE", "NAME", "CLOUD", "OS", "ONLINE", ">SECONDS")
 
 
@@ -231,7 +279,28 @@ def _as_json(fleet: Fleet, truth: Truth, *, live: int, seconds: float) -> dict[s
     return {"nodes": nodes, "activations": {**asdict(truth), "live_after": live}, "seconds": round(seconds, 1)}
 
 
-def _summary(results: Results, fleet: Fleet, truth: Truth, *, live: int, seconds: float) -> None:
+def _played_row(each: Played) -> tuple[str | Text, ...]:
+    told = "-" if each.disk is None else "yes" if each.disk else "no"
+    return (
+        each.scenario.title,
+        Text(each.outcome or "none", "green" if each.as_told else "red"),
+        each.scenario.expected.value,
+        told,
+        f"{each.seconds:.1f}",
+    )
+
+
+def _patching_summary(results: Results, patched: Sequence[Played], report: Path, *, seconds: float) -> None:
+    as_told = sum(each.as_told for each in patched)
+    back = [each for each in patched if each.scenario.put_back]
+    equal = sum(each.disk is True for each in back)
+    results.line(f"{as_told} of {len(patched)} patch runs ended as they have to", style="bold")
+    results.line(f"of {len(back)} VMs that were put back {equal} started from the very files of their checkpoints")
+    results.line(f"report: {report} (for programs: {report.with_suffix('.json')})")
+    results.line(f"all of it in {seconds:.1f} s; nothing else stays behind")
+
+
+def _summary(results: Results, fleet: Fleet, truth: Truth, *, live: int) -> None:
     done = sum(server.registered for server in fleet.servers)
     results.line()
     first = ", each with the first code it got" if truth.granted == done == len(fleet.servers) else ""
@@ -240,4 +309,3 @@ def _summary(results: Results, fleet: Fleet, truth: Truth, *, live: int, seconds
         f"activations: {truth.created} created, {truth.granted} slots granted, {truth.over_issued} over-issued,"
         f" {live} left after removal"
     )
-    results.line(f"all of it in {seconds:.1f} s; nothing stays behind")

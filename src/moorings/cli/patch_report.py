@@ -69,11 +69,7 @@ def report(
         wanted = wanted or [_last(patched)]
         made = made_of(patched, [seen(patched, each) for each in wanted], wanted)
     file = output or Path(f"patch-{wanted[0][:8]}.html")
-    beside = file.with_suffix(".json")
-    if beside == file:
-        raise Invalid(f"{file} is where the JSON goes", remedy="name the page, such as patching.html")
-    _write(file, page(made))
-    _write(beside, encoder.dumps(report_json(made), indent=2, ensure_ascii=False, default=_plain) + "\n")
+    beside = written(made, file)
     if json:
         results.json({"page": str(file), "json": str(beside), "nodes": len(made.nodes), "wrong": made.wrong})
     else:
@@ -101,6 +97,16 @@ def made_of(patched: Patched, views: Sequence[View], executions: Sequence[str]) 
         stopped="; ".join(view.stopped for view in views if view.stopped),
         detailed=len(detailed),
     )
+
+
+def written(made: Report, file: Path) -> Path:
+    """Write the page to `file` and the JSON beside it, whose path is returned. Misconfigured if that cannot be."""
+    beside = file.with_suffix(".json")
+    if beside == file:
+        raise Invalid(f"{file} is where the JSON goes", remedy="name the page, such as patching.html")
+    _write(file, page(made))
+    _write(beside, encoder.dumps(report_json(made), indent=2, ensure_ascii=False, default=_plain) + "\n")
+    return beside
 
 
 def _detailed(patched: Patched, node: Standing, now: datetime) -> NodeReport:

@@ -1,0 +1,181 @@
+"""The demo's second half: VMs enrol, and every scenario of patching is played on one of them, all at the same time."""
+
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from moorings.cli.demo_harbour import SERVICE, Berth, Connection, Harbour, build, quicken
+from moorings.cli.demo_patching_screen import PatchingScreen
+from moorings.cli.demo_scenarios import Play, Scenario, scenarios
+from moorings.cli.demo_servers import USER_DATA
+from moorings.cli.demo_verdicts import Played, over, played
+from moorings.cli.output import Talk
+from moorings.cli.patch_look import seen
+from moorings.cli.patch_report import made_of, written
+from moorings.clock import SystemClock
+from moorings.clouds.aws import Aws
+from moorings.deploy import patching
+from moorings.nodes.aws import SsmFleet
+
+if TYPE_CHECKING:
+    from localcloud.cloud import LocalCloud
+    from localcloud.machines.machine import Machine
+
+STACK = "moorings-demo-patching"
+GROUP = "rg-demo"
+SILENCE = timedelta(minutes=1)
+ENROL_SECONDS = 90.0
+DEADLINE_SECONDS = 120.0
+LOOK_EVERY = 0.4  # seconds
+START_EVERY = 0.4  # seconds between two starts: the service takes few in a second
+
+
+class Patching:
+    """Patching in one running local cloud."""
+
+    def __init__(self, cloud: "LocalCloud", aws: Aws, talk: Talk) -> None:
+        self._cloud = cloud
+        self._aws = aws
+        self._talk = talk
+        self._clock = SystemClock()
+        self._building: Future[Harbour] | None = None
+        self._harbour: Harbour | None = None
+        self._plays: list[Play] = []
+
+    def begin(self) -> None:
+        """Begin to deploy the stack; whoever needs it waits."""
+        # No pool: whoever interrupts the demo must not wait for this thread.
+        self._building = Future()
+        threading.Thread(target=self._build, args=(self._building,), name="deploy-patching", daemon=True).start()
+
+    def enrol(self, url: str, vpc_endpoint: str) -> None:
+        """Let a VM for each scenario enrol as every other server does; returns once all are managed nodes."""
+        assert self._building is not None, "begun before"
+        quicken(self._cloud, silence=SILENCE)
+        told = scenarios()
+        began = time.monotonic()
+        machines = [self._machine(scenario, url, vpc_endpoint) for scenario in told]
+        with self._talk.working(f"{len(machines)} Azure VMs enrol, the stack {STACK} is deployed"):
+            self._harbour = harbour = self._building.result()
+            berths = [harbour.berth(machine) for machine in machines]
+            online = self._await_nodes(berths)
+        self._talk.say(
+            f"stack {STACK} deployed; {online} of {len(machines)} Azure VMs are managed nodes"
+            f" ({time.monotonic() - began:.1f} s)",
+            mark="done" if online == len(machines) else "failed",
+        )
+        others = [*berths[1:], *berths[:1]]
+        self._plays = [
+            Play(scenario=scenario, harbour=harbour, berth=berth, other=other)
+            for scenario, berth, other in zip(told, berths, others, strict=True)
+        ]
+
+    def play(self) -> list[Played]:
+        """Play all scenarios at once; how each ended, in the order in which they are told."""
+        for play in self._plays:
+            if play.scenario.before:
+                play.scenario.before(play)
+        began = time.monotonic()
+        waiting = list(self._plays)
+        with PatchingScreen(self._talk, self._plays) as screen:
+            while time.monotonic() - began < DEADLINE_SECONDS:
+                self._start_next(waiting)
+                self._look()
+                screen.update(time.monotonic() - began)
+                if not waiting and all(over(play) for play in self._plays):
+                    break
+                time.sleep(START_EVERY if waiting else LOOK_EVERY)
+        return [played(play) for play in self._plays]
+
+    def report(self, file: Path) -> Path:
+        """Write what `moorings patch report` writes: a page, and JSON beside it. The JSON's path."""
+        assert self._harbour is not None, "enrolled before"
+        patched = self._harbour.patched
+        executions = [each for play in self._plays for each in (play.first, play.execution) if each]
+        with self._talk.working("writing the report"):
+            return written(made_of(patched, [seen(patched, each) for each in executions], executions), file)
+
+    def take_down(self) -> None:
+        """Remove the stack as `patch remove` does, whatever was built."""
+        if self._building is not None and self._building.exception() is None:
+            patching.remove(STACK, aws=self._aws, clock=self._clock)
+
+    def _build(self, made: "Future[Harbour]") -> None:
+        application = self._cloud.azure.entra.application("moorings")
+        try:
+            with TemporaryDirectory(prefix="moorings-anchors-") as directory:
+                harbour = build(
+                    self._cloud,
+                    self._aws,
+                    stack=STACK,
+                    group=GROUP,
+                    anchors=Path(directory),
+                    clock=self._clock,
+                    connection=Connection(application=application),
+                )
+        except BaseException as error:
+            # The thread's outermost door: whoever waits for the harbour gets it.
+            made.set_exception(error)
+        else:
+            made.set_result(harbour)
+
+    def _machine(self, scenario: Scenario, url: str, vpc_endpoint: str) -> "Machine":
+        from localcloud.machines.spec import MachineSpec  # noqa: PLC0415 - an optional extra
+
+        shebang, _, enrol = USER_DATA.format(url=url).partition("\n")
+        return self._cloud.machines.create(
+            MachineSpec(
+                name=scenario.key,
+                os=scenario.os,
+                cloud="azure",
+                vpce_id=vpc_endpoint,
+                user_data=f"{shebang}\n{SERVICE}{enrol}",
+                updates=scenario.updates,
+            )
+        )
+
+    def _await_nodes(self, berths: Sequence[Berth]) -> int:
+        """How many of them are managed nodes: all, or those that are after a time in which all should be."""
+        fleet, end = SsmFleet(client=self._aws.client("ssm")), time.monotonic() + ENROL_SECONDS
+        while True:
+            online = {node.id for node in fleet.nodes() if node.online}
+            arrived = sum(berth.node in online for berth in berths)
+            if arrived == len(berths) or time.monotonic() > end:
+                return arrived
+            time.sleep(LOOK_EVERY)
+
+    def _start_next(self, waiting: list[Play]) -> None:
+        """Start the next scenario whose VM is ready; the second of two runs once the first has begun."""
+        for play in waiting:
+            ready = play.scenario.ready
+            if ready and not ready(play):
+                continue
+            if play.scenario.twice and not play.first:
+                play.first = self._start(play)
+                return
+            if play.scenario.twice and not (play.first_standing and play.first_standing.vm):
+                continue
+            play.execution = self._start(play)
+            waiting.remove(play)
+            if play.scenario.begun:
+                play.scenario.begun(play)
+            return
+
+    @staticmethod
+    def _start(play: Play) -> str:
+        return play.harbour.start(play.berth.node, parameters=play.scenario.parameters)
+
+    def _look(self) -> None:
+        assert self._harbour is not None, "enrolled before"
+        runs = {each: play.berth.node for play in self._plays for each in (play.first, play.execution) if each}
+        standings = self._harbour.standings(runs)
+        for play in self._plays:
+            play.standing = standings.get(play.execution)
+            play.first_standing = standings.get(play.first)
+            if play.scenario.meanwhile:
+                play.scenario.meanwhile(play)
