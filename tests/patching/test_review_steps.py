@@ -1,6 +1,7 @@
 """What the runbook itself must do so that a moment's failure decides nothing."""
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 import pytest
 from tests.patching.stage import Stage
@@ -58,3 +59,19 @@ def test_a_patch_command_that_went_well_is_not_called_back(stage: Stage) -> None
     stage.run()
 
     assert not stage.node.cancelled
+
+
+def test_a_long_pause_between_looks_keeps_no_vm_down(stage: Stage) -> None:
+    stage.node.scenario = "breaks-service"
+    down: list[datetime] = []
+    execution = stage.start(SleepDuration="PT15M")
+
+    def watched() -> bool:
+        if stage.azure.vms[stage.vm.key].power != "running":
+            down.append(stage.clock.now())
+        return False
+
+    run = stage.finish(execution, until=watched)
+
+    assert run.outputs["Report.Outcome"] == "ROLLED_BACK"
+    assert down[-1] - down[0] < timedelta(minutes=5)
