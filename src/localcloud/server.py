@@ -65,6 +65,11 @@ class Listener:
         self._server.run(self._close())
 
     async def _close(self) -> None:
+        for listening in self._listening.sockets:
+            asyncio.get_running_loop().remove_reader(listening)
+        # A connection that was accepted a moment ago still takes its first step in an open listener: a closed one would
+        # let go of it without closing it.
+        await asyncio.sleep(0)
         self._listening.close()
         for protocol in list(self._state.connections):
             transport = getattr(protocol, "transport", None)
@@ -147,6 +152,7 @@ class Server:
         self.close_listeners()
         if self._thread.is_alive():
             self.run(_cancel_everything())
+            self.run(_cut_everything())
             self._stopped = True
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
@@ -272,3 +278,12 @@ async def _cancel_everything() -> None:
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
+
+
+async def _cut_everything() -> None:
+    # Also those in the middle of TLS's handshake, which no listener knows yet; asyncio has no public list of them.
+    transports: Any = asyncio.get_running_loop()
+    for transport in list(transports._transports.values()):
+        transport.abort()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
