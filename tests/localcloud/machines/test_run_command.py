@@ -209,7 +209,8 @@ def test_a_baseline_in_a_bucket_is_read_with_the_nodes_rights(
 def test_a_patch_run_beside_another_is_refused(make: Make) -> None:
     machine = make(updates=(Update(id="slow-1", effects=("takes 100000",)),))
     patch = "/usr/libexec/localcloud/patch"
-    machine.run(["sh", "-c", f"{patch} --operation Install >/dev/null 2>&1 &"])
+    # Again and again, as a scan that looks for it may hold the lock first.
+    machine.run(["sh", "-c", f"until {patch} --operation Install; do sleep 0.1; done >/dev/null 2>&1 &"])
     until(lambda: machine.run([patch, "--operation", "Scan"]).returncode == 4)
 
 
