@@ -13,7 +13,7 @@ JOBS ?= auto
 help: ## List these targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(VENV)/local.stamp ## From nothing: a local cloud, the stacks, 12 servers that enrol (ARGS=--json for one object)
+demo: $(VENV)/local.stamp ## From nothing: a local cloud, 12 servers that enrol, 15 VMs that are patched (ARGS=--json for one object)
 	@$(BIN)/moorings demo $(ARGS)
 
 test: check ## Everything: checks, unit, contract and journey tests, coverage
