@@ -47,7 +47,7 @@ class Channel:
         head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
         connection.sendall(f"{head}{base64.b64encode(digest).decode()}\r\n\r\n".encode())
 
-    def wait(self, condition: Callable[[], object], timeout: float = 10.0) -> None:
+    def wait(self, condition: Callable[[], object], timeout: float = 60.0) -> None:
         """Wait until something holds."""
         with self._changed:
             assert self._changed.wait_for(condition, timeout), [(frame.kind, frame.text) for frame in self.frames]

@@ -56,7 +56,7 @@ class Stub:
         """The requests for one operation so far."""
         return [one for one in self.seen if one.target == target]
 
-    def wait_for(self, target: str, count: int = 1, timeout: float = 10.0) -> list[Seen]:
+    def wait_for(self, target: str, count: int = 1, timeout: float = 60.0) -> list[Seen]:
         """Wait until an operation has been asked for that often."""
         with self._arrived:
             assert self._arrived.wait_for(lambda: len(self.of(target)) >= count, timeout), [s.target for s in self.seen]
@@ -100,7 +100,7 @@ class Stub:
                 except OSError:
                     return
 
-    def wait_for_channel(self, count: int = 1, timeout: float = 10.0) -> Channel:
+    def wait_for_channel(self, count: int = 1, timeout: float = 60.0) -> Channel:
         """The control channel that was opened as the `count`-th, once it has said who it is."""
         with self._arrived:
             assert self._arrived.wait_for(lambda: len(self.channels) >= count, timeout), [s.target for s in self.seen]

@@ -238,11 +238,14 @@ def test_a_first_start_opens_the_channel_as_recorded(bench: Any) -> None:
     stub = run.service.stub
     stub.wait_for("UpdateInstanceInformation", 4)
     stub.wait_for("ListInstanceAssociations", 2)
+    stub.wait_for("GetMessages")
     wanted = [recordings.target(one) for one in recordings.requests("first-start")]
-    posts = [one for one in list(stub.seen) if one.method == "POST"]
-    names = [one.target for one in posts if one.target != "RegisterManagedInstance"]
-    until_channel = wanted.index("GetMessages") + 1
-    assert sorted(names[:until_channel]) == sorted(wanted[:until_channel])
+    names = [one.target for one in list(stub.seen) if one.method == "POST" and one.target != "RegisterManagedInstance"]
+    first = wanted[: wanted.index("GetMessages") + 1]
+    # At this scale what comes on a timetable may overtake the first poll.
+    before = [name for name in names[: names.index("GetMessages") + 1] if name != "ListInstanceAssociations"]
+    assert sorted(set(before)) == sorted(set(first))
+    assert before[:2] == first[:2]
     recorded = [
         line["body"]["SSMConnectionChannel"]
         for line in recordings.requests("first-start")
