@@ -1,7 +1,8 @@
 """Real kills: the deployed functions' processes die at every cloud call of every path, and nobody has to clean up.
 
-The paths and the checks are those of tests/enrolment/crash_paths.py; here the built zip runs under AWS's runtime
-client, and the local cloud kills the process as the call arrives, or once it has had its effect.
+Of enrolment, paths and checks are those of tests/enrolment/crash_paths.py; of patching, see stand/patch_crash.py. The
+built zips run under AWS's runtime client, and the local cloud kills the process as a call arrives, or once it has had
+its effect.
 """
 
 import argparse
@@ -11,16 +12,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path as File
 from queue import Empty, SimpleQueue
-from typing import Any, Literal
+from typing import Any
 
 sys.path.insert(0, str(File(__file__).resolve().parents[1]))
 
+from bench.stand import patch_crash
 from bench.stand.deployment import Stand, standing
+from bench.stand.kills import Report, When
 from bench.stand.mortal import Died, MortalRig, new_account, parameters, settle_in, sweep
 from tests.enrolment.crash_paths import (
     PATHS,
@@ -31,30 +32,20 @@ from tests.enrolment.crash_paths import (
 )
 
 JOBS = 3  # clouds side by side: most of the time one waits for a dead function's lease to end
+ENROLMENT, PATCHING = ROOMS = ("enrolment", "patching")
 SLACK = timedelta(seconds=4)  # beside the lease: the start of a process, and this computer's other work
-When = Literal["before", "after"]
-
-
-@dataclass(slots=True, kw_only=True)
-class Report:
-    """What became of one path."""
-
-    path: str
-    calls: int = 0
-    kills: int = 0
-    failures: list[str] = field(default_factory=list)
 
 
 def crash(stand: Stand, path: Path, *, both: bool) -> Report:
     """Count the path's calls, then kill its function at each of them."""
     report = Report(path=path.name)
     function = stand.keeper_function if path.name.startswith("keeper") else stand.api_function
-    with _point(report, "unharmed"):
+    with report.point("unharmed"):
         since = _arranged(stand, path, act=lambda rig: _unharmed(rig, path))
         report.calls = len(stand.calls_of(function, since=since))
         assert report.calls, "it makes no cloud call"
     for at, when in _points(report.calls, both=both):
-        with _point(report, f"{when} call {at}"):
+        with report.point(f"{when} call {at}"):
             _arranged(stand, path, act=lambda rig, at=at, when=when: _killed(rig, path, function, at, when))  # type: ignore[misc]
             report.kills += 1
     return report
@@ -66,15 +57,6 @@ def _points(calls: int, *, both: bool) -> Iterator[tuple[int, When]]:
         if at == 1 or both:
             yield at, "before"
         yield at, "after"
-
-
-@contextmanager
-def _point(report: Report, name: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # a point that fails must not hide the others
-        text = str(error).splitlines() or [""]
-        report.failures.append(f"{name}: {type(error).__name__}: {text[0][:400]}")
 
 
 def _arranged(stand: Stand, path: Path, *, act: Callable[[MortalRig], None]) -> int:
@@ -160,20 +142,26 @@ def as_json(reports: Sequence[Report]) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; 1 if any point failed, or a path was not run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--room", choices=ROOMS, action="append", help="only this room's functions (default: all)")
     parser.add_argument("--path", default="", help="only paths whose name holds this text")
     parser.add_argument("--jobs", type=int, default=JOBS, help="clouds side by side (default: %(default)s)")
     parser.add_argument("--both", action="store_true", help="before each call too, not only after the one before it")
     parser.add_argument("--json", action="store_true", help="one object on stdout, nothing else")
     options = parser.parse_args(arguments)
-    paths = [path for path in PATHS if options.path in path.name]
+    rooms = options.room or ROOMS
+    enrolment = [path for path in PATHS if options.path in path.name and ENROLMENT in rooms]
+    patching = [path for path in patch_crash.PATHS if options.path in path.name and PATCHING in rooms]
     began = time.monotonic()
-    reports = run(paths, jobs=options.jobs, both=options.both, done=(lambda _: None) if options.json else show)
+    done: Callable[[Report], None] = (lambda _: None) if options.json else show
+    reports = run(enrolment, jobs=options.jobs, both=options.both, done=done)
+    reports += patch_crash.run(patching, jobs=options.jobs, both=options.both, done=done)
+    paths = len(enrolment) + len(patching)
     if options.json:
         print(json.dumps(as_json(reports)))
     else:
         total, failures = sum(each.kills for each in reports), sum(len(each.failures) for each in reports)
         print(f"{len(reports)} paths, {total} kills, {failures} failures, {time.monotonic() - began:.0f} s")
-    return 1 if len(reports) < len(paths) or not paths or any(each.failures for each in reports) else 0
+    return 1 if len(reports) < paths or not paths or any(each.failures for each in reports) else 0
 
 
 if __name__ == "__main__":

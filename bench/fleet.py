@@ -1,8 +1,8 @@
-"""A fleet is patched under rate control: 10, 100, 1,000 nodes with the function in this process, 100 with the real zips.
+"""A fleet is patched under rate control: 10, 100, 1,000 nodes with the function in this process, 100 with real zips.
 
 Real are runbook, rate control, templates, rights, quotas of Systems Manager, records, Azure's compute API over TLS, and
 the campaign that starts one parent after another. Nodes answer at the end of a control channel and stand on VMs whose
-disks are plain directories; every twentieth is broken by its patch and put back. Each size runs in a process of its own.
+disks are plain directories; every twentieth is broken by its patch and put back. Each fleet has a process of its own.
 """
 
 import argparse
@@ -12,12 +12,14 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.stand.fleet_run import BURST, Fleet, Outcome, budget_fleet, run, wrong_with_budget
+
 from moorings.patching.fleets import MOST_NODES
 
 SIZES = (10, 100, 1_000)
@@ -79,7 +81,7 @@ def missed(growing: Sequence[Outcome], others: Sequence[Outcome]) -> list[str]:
             found += [f"{name}: {text}" for text in wrong_with_budget(outcome)]
         elif outcome.stopped:
             found.append(f"{name}: {outcome.stopped}")
-    for before, after in zip(growing, growing[1:], strict=False):
+    for before, after in pairwise(growing):
         sizes = f"{before.fleet.nodes} → {after.fleet.nodes} nodes"
         grown = {name: ratio for name, ratio in growth(before, after).items() if ratio > MOST_GROWTH}
         found += [f"{sizes}: {ratio:.2f} times the {WORDS[name]} a node" for name, ratio in grown.items()]
@@ -158,7 +160,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     growing = [_measured(patching(nodes), quiet=options.json) for nodes in sorted(options.nodes)]
     # One node at a time in small parents shows the very node; a large fleet, that parents of the real size do the same.
-    others = [budget_fleet(14, concurrency=1, parent_size=4)]
+    others = [budget_fleet(10, concurrency=1, parent_size=3)]
     if options.budget:
         others.append(budget_fleet(options.budget, concurrency=10, parent_size=MOST_NODES))
     if options.zips:
@@ -169,7 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         runs = [{**asdict(one), "each": one.each, "begun": len(one.begun)} for one in (*growing, *outcomes)]
         print(json.dumps({"runs": runs, "missed": misses}))
         return 1 if misses else 0
-    for before, after in zip(growing, growing[1:], strict=False):
+    for before, after in pairwise(growing):
         show_growth(before, after)
     for text in misses:
         print(f"MISSED  {text}")

@@ -20,8 +20,9 @@ from localcloud.aws.functions.service import Functions
 from localcloud.aws.seam import attach
 from moorings.clock import SystemClock
 from moorings.errors import MooringsError
-from moorings.patching import function, keeper
 from moorings.patching.assembly import PatchingRoom
+from moorings.patching.function import LONGEST_CALL, CallFailed
+from moorings.patching.keeper import LONGEST_RUN
 from moorings.patching.outside import Deadline
 from moorings.patching.service import Patching
 from moorings.patching.upkeep import Upkeep
@@ -48,15 +49,15 @@ class InProcess:
         }
         self._keeper = stand.keeper
 
-    def run(self, deployed: Deployed, work: Work) -> Outcome:
+    def run(self, function: Deployed, work: Work) -> Outcome:
         """One invocation, as the function's handler and the runtime client would answer it."""
-        rooms = self._rooms[deployed.name]
+        rooms = self._rooms[function.name]
         room = rooms.get()
         try:
-            answer = self._answered(room, json.loads(work.payload), keeps=deployed.name == self._keeper)
+            answer = self._answered(room, json.loads(work.payload), keeps=function.name == self._keeper)
             return Outcome(payload=json.dumps(answer).encode(), error=False)
         except MooringsError as error:
-            told = error_document(function.CallFailed.__name__, f"{error.message}; {error.remedy}")
+            told = error_document(CallFailed.__name__, f"{error.message}; {error.remedy}")
             return Outcome(payload=told, error=True)
         except Exception as error:  # the outermost door: a function that raises is an answer too
             return Outcome(payload=error_document(type(error).__name__, str(error)), error=True)
@@ -65,8 +66,8 @@ class InProcess:
 
     def _answered(self, room: PatchingRoom, event: Any, *, keeps: bool) -> Any:
         if keeps:
-            return {"seen": room.keep(Deadline(self._clock, keeper.LONGEST_RUN))}
-        return room.answer(event, Deadline(self._clock, function.LONGEST_CALL - timedelta(seconds=3)))
+            return {"seen": room.keep(Deadline(self._clock, LONGEST_RUN))}
+        return room.answer(event, Deadline(self._clock, LONGEST_CALL - timedelta(seconds=3)))
 
 
 @contextmanager
@@ -77,7 +78,7 @@ def in_process(stand: PatchStand, *, rooms: int) -> Iterator[None]:
     try:
         yield
     finally:
-        del fleet.run  # type: ignore[method-assign]
+        del fleet.run
 
 
 def _rooms(stand: PatchStand, name: str, count: int) -> SimpleQueue[PatchingRoom]:

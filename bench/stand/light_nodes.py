@@ -10,7 +10,6 @@ import base64
 import json
 import threading
 import uuid
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -77,11 +76,13 @@ class _Hardware(PlainDirectories):
 
 
 class LightNodes:
-    """All light nodes of a world. Threads may share it. `watch_install` is told of each node that begins to patch."""
+    """All light nodes of a world. Threads may share it. `watch_install` is told of each node that begins to patch,
+    `takes` says how long (emulated) commands take.
+    """
 
     def __init__(self, world: "World", *, group: str) -> None:
         self.watch_install: Callable[[LightNode], None] = lambda _node: None
-        self.commands: Counter[str] = Counter()
+        self.takes = {"look": LOOK, "patch": PATCH}
         self._world = world
         self._group = group
         self._azure = world.part(Azure)
@@ -153,18 +154,21 @@ class LightNodes:
 
     def _pushed(self, message: Message) -> None:
         """A command was offered. Whoever offers it may hold the commands' lock, so nothing is answered here."""
+
+        def acknowledge() -> None:
+            self._commands.acknowledged(message.id)
+
+        self._timers.at(self._in(timedelta(0)), acknowledge)
         if not message.topic.startswith(SEND_TOPIC):
-            self._timers.at(self._in(timedelta(0)), lambda: self._commands.acknowledged(message.id))
             return
         job = json.loads(message.payload)
         node = self._by_id[message.node_id]
         patches = job["DocumentName"] == "AWS-RunPatchBaseline"
-        self._timers.at(self._in(timedelta(0)), lambda: self._commands.acknowledged(message.id))
 
         def answer() -> None:
             self._timers.soon(lambda: self._answer(node, message, job))
 
-        self._timers.at(self._in(PATCH if patches else LOOK), answer)
+        self._timers.at(self._in(self.takes["patch" if patches else "look"]), answer)
 
     def _answer(self, node: LightNode, message: Message, job: Mapping[str, Any]) -> None:
         began = datetime.now(UTC)

@@ -30,7 +30,7 @@ def test_what_cannot_be_killed_and_what_is_broken_afterwards_fail_the_run(
     monkeypatch.setattr(crash, "PATHS", [idle, Path("broken", lambda rig: None, breaks)])
     monkeypatch.setattr(crash, "all_is_known_after_one_keeper_run", without_codes)
 
-    assert crash.main(["--jobs", "1"]) == 1
+    assert crash.main(["--room", "enrolment", "--jobs", "1"]) == 1
 
     printed = capsys.readouterr().out
     assert "unharmed: AssertionError: it makes no cloud call" in printed
