@@ -26,7 +26,7 @@ from localcloud.azure.ids import key
 
 SCALE = 0.05
 WANTED = ("patched", "rolled back", "update fails once", "restore impossible")
-# Source: reference/public-templates; its code's requests, counted on the wire.
+# Counted once on the sample's own code; not measured here.
 SAMPLE = {"patched": 8, "rolled back": 22}
 DEFAULTS = {"SleepDuration": ["PT30S"], "NodeBootTime": ["PT15M"], "HealthSettleTime": ["PT0S"]}
 # What putting a disk back takes while the VM is down; the new disk is made before.
