@@ -1,0 +1,25 @@
+"""The manual's page on testing: its example is a whole one, and it works."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+pytestmark = pytest.mark.machines
+
+PAGE = Path(__file__).parent.parent.parent / "docs" / "testing-your-runbooks.md"
+
+
+def files() -> dict[str, str]:
+    """The files that the page shows, by the name in their first line."""
+    blocks = re.findall(r"^```(?:python|yaml)\n# (\S+)\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    return dict(blocks)
+
+
+@pytest.mark.parametrize(("module", "passed"), [("test_restart.py", 3), ("test_hooks.py", 2)])
+def test_the_example_passes(pytester: pytest.Pytester, able: None, module: str, passed: int) -> None:
+    for name, text in files().items():
+        (pytester.path / name).write_text(text)
+
+    pytester.runpytest_subprocess("-q", "--moorings-require-servers", module).assert_outcomes(passed=passed)
