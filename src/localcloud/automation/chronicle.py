@@ -77,6 +77,10 @@ class Chronicle:
                 old += 1
             del self._order[:old]
 
+    def __contains__(self, execution_id: str) -> bool:
+        """Whether it is remembered."""
+        return execution_id in self._runs
+
     def find(self, execution_id: str) -> Run:
         """The run of that id; raises ExecutionNotFound."""
         run = self._runs.get(execution_id)

@@ -90,6 +90,7 @@ class Engine:
         if not token:
             return self._start(request)
         with self._starting:
+            self._forget_tokens()
             known = self._tokens.get(token)
             if known is not None:
                 if replace(known[0], client_token=request.client_token) != request:
@@ -185,6 +186,14 @@ class Engine:
             self.stop(execution_id)
         except CannotStop:
             return  # it was over first
+
+    def _forget_tokens(self) -> None:
+        """Forget, oldest first, those of executions that are forgotten."""
+        while self._tokens:
+            token, (_, execution_id) = next(iter(self._tokens.items()))
+            if execution_id in self._chronicle:
+                return
+            del self._tokens[token]
 
     # -- starting --------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """One execution of one runbook, as people and the engine deal with it; its way through the steps is in `course`."""
 
 from localcloud.automation import flow
+from localcloud.automation.actions.execute_automation import ExecuteAutomation
 from localcloud.automation.actions.protocol import ActionFailed
 from localcloud.automation.attempt import Attempt
 from localcloud.automation.course import Course
@@ -72,10 +73,11 @@ class Execution(Course):
             self.drive()
 
     def tell(self, message: Message) -> None:
-        """Hand a message to the step that runs, if one does."""
+        """Hand a message to the step that runs, if one runs children: they may end when their own step is over."""
         with self.lock:
-            if self._attempt is not None and self._stopping is None:
-                self._attempt.tell(message)
+            attempt = self._attempt
+            if attempt is not None and self._stopping is None and attempt.call.step.action == ExecuteAutomation.name:
+                attempt.tell(message)
                 self.drive()
 
     def _start_step(self, name: str) -> None:

@@ -141,6 +141,32 @@ def test_history_is_kept_for_thirty_days(stand: Stand) -> None:
     assert len(list(stand.engine.list())) == 2
 
 
+def test_a_client_token_is_forgotten_with_its_execution(stand: Stand) -> None:
+    token = str(uuid4())
+    old = stand.run(api("One"), client_token=token)
+    stand.advance(timedelta(days=31).total_seconds())
+    new = stand.run(api("One"), client_token=token)
+
+    assert new.id != old.id
+    assert new.status is Status.SUCCESS
+
+
+@pytest.mark.parametrize("waits", ["aws:pause", "aws:approve"])
+def test_the_late_end_of_a_child_is_no_signal(waits: str, stand: Stand, caplog: pytest.LogCaptureFixture) -> None:
+    """It was cancelled as its step timed out, and ends while another step waits for people."""
+    stand.document("Child", "- name: Rest\n  action: aws:sleep\n  inputs: {Duration: PT1H}\n")
+    run = PARENT[: PARENT.index("- name: Then")].replace(", RuntimeParameters: {Name: [ann], Does: DOES}", "")
+    text = run.replace("onFailure: Continue", "onFailure: Continue\n  timeoutSeconds: 60")
+    execution = stand.start(f"{text}- name: Wait\n  action: {waits}\n  inputs: {{Approvers: [me]}}\n")
+    stand.engine.settle(LIMIT)
+    stand.advance(61)
+    (child,) = stand.engine.children(execution)
+
+    assert child.status is Status.CANCELLED
+    assert stand.statuses(execution) == {"Run": "TimedOut", "Wait": "Waiting"}
+    assert not caplog.records
+
+
 def test_waiting_has_an_end(stand: Stand) -> None:
     execution = stand.start(api("Poll", "again"))
 

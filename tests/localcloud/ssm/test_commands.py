@@ -359,6 +359,18 @@ def test_a_cancellation_may_name_nodes(ssm: Any, fleet: Fleet) -> None:
         ssm.cancel_command(CommandId=str(uuid.uuid4()))
 
 
+def test_what_has_ended_is_not_cancelled_afterwards(ssm: Any, fleet: Fleet) -> None:
+    """Also not the command as a whole, of which one node was cancelled before."""
+    one, two = fleet(2)
+    command_id = send(ssm, one, two)
+    ssm.cancel_command(CommandId=command_id, InstanceIds=[one.node_id])
+    run(two)
+
+    ssm.cancel_command(CommandId=command_id)
+
+    assert command(ssm, command_id)["Status"] == "Success"
+
+
 def test_a_deregistered_node_cannot_get_its_command(ssm: Any, fleet: Fleet) -> None:
     (one,) = fleet(1)
     command_id = send(ssm, one)

@@ -161,6 +161,16 @@ def test_the_default_version_goes_only_with_the_document(ssm: Any) -> None:
     assert refused(ssm.delete_document, Name="AWS-RunShellScript") == "InvalidDocumentOperation"
 
 
+def test_the_number_of_a_deleted_version_is_not_used_again(ssm: Any) -> None:
+    create(ssm)
+    ssm.update_document(Name="Mine", Content=json.dumps(content(description="second")))
+    ssm.delete_document(Name="Mine", DocumentVersion="2")
+
+    third = ssm.update_document(Name="Mine", Content=json.dumps(content(description="third")))
+
+    assert third["DocumentDescription"]["DocumentVersion"] == "3"
+
+
 def test_content_is_given_in_the_format_that_is_asked_for(ssm: Any) -> None:
     text = yaml.safe_dump(content(description="ein – ü"), allow_unicode=True, sort_keys=False)
     create(ssm, text=text, DocumentFormat="YAML")

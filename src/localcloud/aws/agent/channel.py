@@ -57,9 +57,9 @@ class ControlChannel:
         try:
             frame = frames.decode(data)
             if frame.kind == JOB_ACK:
-                self._acknowledged(json.loads(frame.payload))
+                self._acknowledged(_about_a_job(frame))
             elif frame.kind == REPLY:
-                self._replied(frame, json.loads(frame.payload))
+                self._replied(frame, _about_a_job(frame))
         except (ValueError, KeyError, TypeError) as error:
             _log.warning("a frame of %s cannot be read: %s", self._node_id, error)
 
@@ -89,3 +89,10 @@ class ControlChannel:
     def _send_frame(self, kind: str, payload: Mapping[str, Any]) -> None:
         frame = Frame(kind=kind, id=uuid.uuid4(), created_at=self._clock.now(), payload=json.dumps(payload).encode())
         self._send(frame.encode())
+
+
+def _about_a_job(frame: Frame) -> Mapping[str, Any]:
+    found = replies.loaded(frame.payload)
+    if not isinstance(found, dict) or not isinstance(found.get("jobId"), str):
+        raise ValueError(f"{frame.kind} names no job")
+    return found

@@ -44,7 +44,7 @@ class Frame:
 
 
 def decode(data: bytes) -> Frame:
-    """The frame in `data`; raises ValueError if it is cut short, or its digest is not that of its payload."""
+    """The frame in `data`; raises ValueError if it is cut short, of no time, or has another digest."""
     if len(data) < _LAYOUT.size:
         raise ValueError(f"a frame has at least {_LAYOUT.size} bytes; {len(data)} came")
     header_length, kind, schema, created, _, _, message_id, digest, _, length = _LAYOUT.unpack_from(data)
@@ -56,9 +56,16 @@ def decode(data: bytes) -> Frame:
     return Frame(
         kind=kind.decode("ascii", "replace").rstrip(" \0"),
         id=uuid.UUID(bytes=_swapped(message_id)),
-        created_at=_EPOCH + timedelta(milliseconds=created),
+        created_at=_moment(created),
         payload=payload,
     )
+
+
+def _moment(milliseconds: int) -> datetime:
+    try:
+        return _EPOCH + timedelta(milliseconds=milliseconds)
+    except OverflowError as error:
+        raise ValueError(f"a frame of {milliseconds} ms after 1970 cannot be") from error
 
 
 def _swapped(sixteen: bytes) -> bytes:

@@ -16,7 +16,7 @@ _LONGEST_STREAM = 24_000
 
 def parse(text: str, *, reply_id: str) -> Reply:
     """The reply in `text`; raises ValueError if it is none."""
-    found = json.loads(text)
+    found = loaded(text)
     if not isinstance(found, dict) or not isinstance(found.get("documentStatus"), str):
         raise ValueError("a reply has a documentStatus")
     steps = found.get("runtimeStatus") or {}
@@ -28,6 +28,14 @@ def parse(text: str, *, reply_id: str) -> Reply:
         trace=_text(found, "documentTraceOutput"),
         steps=tuple(_step(name, step) for name, step in steps.items() if isinstance(step, dict)),
     )
+
+
+def loaded(text: str | bytes) -> Any:
+    """What JSON from an agent says; raises ValueError also for what is nested too deep, TypeError for no text."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
 
 
 def _step(name: str, step: Mapping[str, Any]) -> StepResult:

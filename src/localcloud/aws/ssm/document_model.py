@@ -102,6 +102,7 @@ class Document:
     created_at: datetime
     versions: tuple[DocumentVersion, ...]
     default: int = 1
+    numbers: int = 1  # that were given to versions, deleted ones too
     tags: Tags = ()
 
     @property

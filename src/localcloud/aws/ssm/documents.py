@@ -180,13 +180,13 @@ def _extended(document: Document, version: DocumentVersion, of: str) -> Document
         raise ServiceError("DuplicateDocumentVersionName", f"The version name {version.version_name} is used already.")
     added = replace(
         version,
-        number=latest.number + 1,
+        number=document.numbers + 1,
         kind=latest.kind,
         display_name=version.display_name or latest.display_name,
         target_type=version.target_type or latest.target_type,
         requires=latest.requires,
     )
-    return replace(document, versions=(*document.versions, added))
+    return replace(document, versions=(*document.versions, added), numbers=added.number)
 
 
 def _same(one: DocumentVersion, other: DocumentVersion) -> bool:

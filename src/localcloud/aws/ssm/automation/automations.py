@@ -38,6 +38,7 @@ class Automations:
         self._engines: dict[str, Engine] = {}
         self._tags: dict[str, Tags] = {}  # of executions whose tags were changed
         self._lock = threading.Lock()
+        self._tagging = threading.Lock()
 
     def engine(self, region: str) -> Engine:
         """The Region's engine."""
@@ -69,10 +70,8 @@ class Automations:
 
     def change_tags(self, region: str, execution_id: str, change: Callable[[Tags], Tags]) -> None:
         """Replace all tags of an execution by `change` of the present ones; raises errors.ExecutionNotFound."""
-        with self._lock:
-            engine = self._engines.get(region)
-        before = self.tags(region, execution_id) if engine else ()
-        self._tags[execution_id] = change(before)
+        with self._tagging:
+            self._tags[execution_id] = change(self.tags(region, execution_id))
 
     def close(self) -> None:
         """Stop every engine."""

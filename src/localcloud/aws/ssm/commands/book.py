@@ -114,7 +114,7 @@ class Commands:
             if unknown := wanted - {one.node_id for one in found}:
                 raise ServiceError("InvalidInstanceId", min(unknown))
             chosen = [one for one in found if not one.detail.terminal and (not wanted or one.node_id in wanted)]
-            if len(chosen) == record.open:
+            if chosen and len(chosen) == record.open:
                 record.command = replace(record.command, cancelled=True)
             for invocation in chosen:
                 self._cancel_on(record, invocation)
