@@ -38,6 +38,8 @@ def test_the_commands_are_those_that_the_manual_promises() -> None:
 
     assert {
         "moorings demo",
+        "moorings export",
+        "moorings doctor",
         "moorings local up",
         "moorings local automation run",
         "moorings local automation validate",

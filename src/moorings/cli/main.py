@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from moorings.cli import anchors, automation, azure, demo, enrolment, local, nodes, patch
+from moorings.cli import anchors, automation, azure, demo, doctor, enrolment, local, nodes, patch
 from moorings.cli.door import guarded
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app.add_typer(azure.app, name="azure")
 app.add_typer(anchors.app, name="anchors")
 local.app.add_typer(automation.app, name="automation")
 app.add_typer(local.app, name="local")
+app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 
 

@@ -30,9 +30,14 @@ def open_aws(region: str, profile: str) -> Aws:
     Misconfigured if no Region is named anywhere, or nobody is signed in: asked at once (of STS, which everybody may
     call), so that no later call has to be explained by it.
     """
-    aws = Aws(region=region or deploy_settings().region or _region_of_profile(profile), profile=profile)
+    aws = Aws(region=region_of(region, profile), profile=profile)
     assert aws.account, "asking raises unless somebody is signed in"
     return aws
+
+
+def region_of(region: str, profile: str) -> str:
+    """The Region asked for, else that of the surroundings, else that of the profile; Misconfigured if none is named."""
+    return region or deploy_settings().region or _region_of_profile(profile)
 
 
 def fleet_of(aws: Aws) -> SsmFleet:

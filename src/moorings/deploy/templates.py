@@ -48,6 +48,11 @@ def pattern(text: str, parameter: str) -> str:
     return found[1]
 
 
+def resources(text: str) -> dict[str, str]:
+    """Logical id → its lines, of a template's resources."""
+    return _blocks(_section(text, "Resources"))
+
+
 def without_includes(text: str) -> str:
     """The template with nothing in the place of what it includes: enough to see what a new stack would hold."""
     return _INCLUDE.sub(" {}", text)

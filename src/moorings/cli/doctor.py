@@ -1,0 +1,102 @@
+"""`moorings doctor`: what stands in the way of a deployment, or has gone wrong with one."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from moorings.cli.options import PATCH_STACK, STACK, Json, Profile, Region, checked_stack_name
+from moorings.cli.output import Results, Talk, clean, counted
+from moorings.cli.surroundings import region_of
+from moorings.clock import SystemClock
+from moorings.clouds.aws import Aws
+from moorings.doctor.aws import AwsProbes
+from moorings.doctor.catalogue import CHECKS
+from moorings.doctor.model import Ask, Finding, Group, Report, State
+from moorings.doctor.service import examine
+from moorings.errors import NOT_WELL_EXIT
+from moorings.settings import deploy_settings
+
+_ONLY = f"Look at this group alone; may be given several times: {', '.join(each.value for each in Group)}."
+_STYLES = {State.OK: "green", State.ADVICE: "cyan", State.UNKNOWN: "yellow", State.ACT: "bold red"}
+
+
+def doctor(
+    *,
+    stack_name: Annotated[
+        str, typer.Option("--stack-name", help="Name of the enrolment stack.", metavar="NAME")
+    ] = STACK,
+    patch_stack_name: Annotated[
+        str, typer.Option("--patch-stack-name", help="Name of the patching stack.", metavar="NAME")
+    ] = PATCH_STACK,
+    plan_nodes: Annotated[
+        int,
+        typer.Option("--plan-nodes", help="Servers that are planned: quotas are held against it.", min=0, metavar="N"),
+    ] = 0,
+    only: Annotated[list[Group] | None, typer.Option("--only", help=_ONLY, metavar="GROUP")] = None,
+    vpc: Annotated[str, typer.Option("--vpc", help="VPC of the endpoint, for before it is there.", metavar="VPC")] = "",
+    json: Json = False,
+    region: Region = "",
+    profile: Profile = "",
+) -> None:
+    """Look for what stands in the way of a deployment, or has gone wrong with one; before deploying and after.
+
+    Nothing is changed. Every finding says what it means and the one command to run. What cannot be judged from here
+    says so. Exit code 1 if anything has to be done, 0 otherwise.
+
+    \b
+    Examples:
+      moorings doctor --plan-nodes 1500 --vpc vpc-0a1b2c3d
+      moorings doctor --only functions --only alarms
+      moorings doctor --json
+    """
+    results, talk = Results(as_json=json), Talk()
+    where = region_of(region, profile)
+    ask = Ask(
+        region=where,
+        enrolment=checked_stack_name(stack_name),
+        patching=checked_stack_name(patch_stack_name),
+        nodes=plan_nodes,
+        vpc=vpc,
+        groups=frozenset(only or Group),
+    )
+    probes = AwsProbes(Aws(region=where, profile=profile), clock=SystemClock(), anchors=deploy_settings().anchors)
+    with talk.looking("looking"):
+        report = examine(
+            ask, probes, on_group=lambda group: talk.now(f"looking at {group.value}") if talk.live else None
+        )
+    _show(results, ask, report)
+    if not report.well:
+        raise typer.Exit(NOT_WELL_EXIT)
+
+
+def _show(results: Results, ask: Ask, report: Report) -> None:
+    if results.as_json:
+        findings = [{"group": CHECKS[each.check].group.value, **asdict(each), "state": each.state.value}
+                    for each in report.findings]  # fmt: skip
+        results.json({"region": ask.region, "well": report.well, "findings": findings})
+        return
+    rows = [
+        (Text(each.state.value, style=_STYLES[each.state]), CHECKS[each.check].group.value, each.subject, each.what)
+        for each in report.findings
+    ]
+    results.table(("", "GROUP", "CHECKED", "FOUND"), rows)
+    for state, heading in ((State.ACT, "to be done"), (State.ADVICE, "worth knowing"), (State.UNKNOWN, "not judged")):
+        _explained(results, state, heading, [each for each in report.findings if each.state is state])
+    results.line()
+    if report.well:
+        results.line("nothing has to be done", style="green")
+    else:
+        results.line(f"{counted(len(report.needing_action), 'finding')} to be acted on", style="bold red")
+
+
+def _explained(results: Results, state: State, heading: str, found: list[Finding]) -> None:
+    if not found:
+        return
+    results.line()
+    results.line(heading.upper(), style=_STYLES[state])
+    for each in found:
+        results.line(f"  {clean(each.subject)}: {clean(each.what)}")
+        results.line(f"    {clean(each.means)}")
+        results.line(f"    {each.command}", style="bold")

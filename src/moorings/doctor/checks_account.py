@@ -1,0 +1,113 @@
+"""Findings about who asks: identity, rights, clock. Pure."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from moorings.doctor.model import Caller, Finding, State, Unseen
+from moorings.doctor.rights import PURPOSES
+
+# Signatures are refused at five minutes, but tokens and attested documents are dated more strictly.
+LARGEST_SKEW = timedelta(minutes=1)
+_WHO = "aws sts get-caller-identity"
+
+
+def identity(caller: Caller | Unseen) -> list[Finding]:
+    """Who is signed in."""
+    if isinstance(caller, Unseen):
+        return [
+            Finding(
+                check="caller",
+                state=State.ACT,
+                subject="identity",
+                what=caller.why,
+                means="nothing can be deployed or looked at",
+                command="aws configure sso",
+            )
+        ]
+    if caller.is_root:
+        return [
+            Finding(
+                check="caller",
+                state=State.ADVICE,
+                subject=caller.arn,
+                what="signed in as the account's root",
+                means="root may do everything and cannot be limited: sign in as a role to deploy",
+                command=_WHO,
+            )
+        ]
+    return [Finding(check="caller", state=State.OK, subject=caller.arn, what=f"signed in to account {caller.account}")]
+
+
+def clock(caller: Caller | Unseen) -> list[Finding]:
+    """This computer's clock."""
+    if isinstance(caller, Unseen) or caller.ahead is None:
+        return [
+            Finding(
+                check="clock-skew",
+                state=State.UNKNOWN,
+                subject="clock",
+                what="AWS told no time",
+                means="calls are refused if this clock is five minutes off",
+                command="timedatectl",
+            )
+        ]
+    seconds = abs(caller.ahead.total_seconds())
+    if abs(caller.ahead) <= LARGEST_SKEW:
+        return [Finding(check="clock-skew", state=State.OK, subject="clock", what=f"within {seconds:.0f} s of AWS's")]
+    way = "ahead of" if caller.ahead > timedelta(0) else "behind"
+    return [
+        Finding(
+            check="clock-skew",
+            state=State.ACT,
+            subject="clock",
+            what=f"{seconds:.0f} s {way} AWS's",
+            means="signed calls and tokens are dated: at five minutes every call is refused",
+            command="sudo timedatectl set-ntp true",
+        )
+    ]
+
+
+def role_of(arn: str) -> str:
+    """The identity that policies hang on: of a role's session the role, as IAM simulates no sessions.
+
+    A session's ARN does not tell the role's path: for a role with a path, IAM says that there is none.
+    """
+    head, mark, rest = arn.partition(":assumed-role/")
+    return f"{head.replace(':sts:', ':iam:')}:role/{rest.partition('/')[0]}" if mark else arn
+
+
+def rights(caller: Caller | Unseen, simulated: Mapping[str, bool] | Unseen) -> list[Finding]:
+    """Every missing action by name."""
+    if isinstance(caller, Unseen):
+        return []
+    if caller.is_root:
+        what = "root needs no rights; policies of an organization were not looked at"
+        return [Finding(check="rights", state=State.OK, subject="rights", what=what)]
+    if isinstance(simulated, Unseen):
+        command = f"aws iam simulate-principal-policy --policy-source-arn {role_of(caller.arn)} --action-names"
+        return [
+            Finding(
+                check="rights",
+                state=State.UNKNOWN,
+                subject="rights",
+                what=f"cannot be seen: {simulated.why}",
+                means="a missing right is found out while deploying; somebody who may simulate can ask now",
+                command=f"{command} {' '.join(PURPOSES)}",
+            )
+        ]
+    simulate = f"aws iam simulate-principal-policy --policy-source-arn {role_of(caller.arn)}"
+    missing = [action for action, allowed in simulated.items() if not allowed]
+    if not missing:
+        what = f"all {len(simulated)} actions are allowed; conditions on resources were not looked at"
+        return [Finding(check="rights", state=State.OK, subject="rights", what=what)]
+    return [
+        Finding(
+            check="rights",
+            state=State.ACT,
+            subject=action,
+            what="is not allowed",
+            means=f"needed to {PURPOSES.get(action, 'deploy')}",
+            command=f"{simulate} --action-names {action}",
+        )
+        for action in missing
+    ]

@@ -1,0 +1,183 @@
+"""The examination: which probes are asked for which group, in which order. Decides nothing; the checks do."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from moorings.doctor import checks_account as account
+from moorings.doctor import checks_credentials as credentials
+from moorings.doctor import checks_network as network
+from moorings.doctor import checks_quotas as quotas
+from moorings.doctor import checks_stacks as stacks
+from moorings.doctor.checks_stacks import ENROLMENT, PATCHING, Kind
+from moorings.doctor.model import Ask, Caller, Finding, Group, Report, StackFacts, Unseen
+from moorings.doctor.probes import Probes
+from moorings.doctor.rights import PURPOSES
+
+Told = Callable[[Group], None]
+_NO_VM = "moorings-doctor-looks-for-no-vm"
+_SUBSCRIPTION_PARTS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Site:
+    """What all groups need, asked once."""
+
+    ask: Ask
+    probes: Probes
+    caller: Caller | Unseen
+    enrolment: StackFacts | Unseen | None
+    patching: StackFacts | Unseen | None
+
+    @property
+    def standing(self) -> list[tuple[Kind, StackFacts]]:
+        """The stacks that there are."""
+        both = ((ENROLMENT, self.enrolment), (PATCHING, self.patching))
+        return [(kind, stack) for kind, stack in both if isinstance(stack, StackFacts)]
+
+
+def examine(ask: Ask, probes: Probes, *, on_group: Told = lambda _group: None) -> Report:
+    """Everything that `ask` wants looked at. Nothing is raised for what cannot be seen: it is a finding."""
+    site = _Site(
+        ask=ask, probes=probes, caller=probes.caller(), enrolment=probes.stack(ask.enrolment),
+        patching=probes.stack(ask.patching),
+    )  # fmt: skip
+    findings: list[Finding] = []
+    for group, look in _GROUPS.items():
+        if group in ask.groups:
+            on_group(group)
+            findings += look(site)
+    return Report(findings=tuple(findings))
+
+
+def _identity(site: _Site) -> list[Finding]:
+    return account.identity(site.caller)
+
+
+def _rights(site: _Site) -> list[Finding]:
+    if isinstance(site.caller, Unseen) or site.caller.is_root:
+        return account.rights(site.caller, {})
+    simulated = site.probes.simulated(account.role_of(site.caller.arn), tuple(PURPOSES))
+    return account.rights(site.caller, simulated)
+
+
+def _clock(site: _Site) -> list[Finding]:
+    return account.clock(site.caller)
+
+
+def _quotas(site: _Site) -> list[Finding]:
+    probes = site.probes
+    seen = quotas.Seen(
+        planned=site.ask.nodes,
+        tier=probes.service_setting(quotas.TIER_SETTING),
+        nodes=probes.managed_nodes(),
+        automations=probes.quota(*quotas.AUTOMATIONS),
+        adaptive=probes.service_setting(quotas.ADAPTIVE_SETTING),
+        throughput=probes.service_setting(quotas.THROUGHPUT_SETTING),
+        functions=probes.lambda_limits(),
+        enrolment=site.enrolment if isinstance(site.enrolment, StackFacts) else None,
+    )
+    return quotas.quotas(seen)
+
+
+def _network(site: _Site) -> list[Finding]:
+    stack, probes = site.enrolment, site.probes
+    found: list[Finding] = []
+    vpc = site.ask.vpc
+    if isinstance(stack, StackFacts):
+        endpoint = probes.endpoint(stack.parameters.get("VpcEndpointForApiGateway", ""))
+        found += network.endpoint(stack, endpoint, region=site.ask.region)
+        vpc = vpc or (endpoint.vpc if endpoint and not isinstance(endpoint, Unseen) else "")
+    if vpc:
+        found += network.vpc_dns(probes.vpc(vpc))
+    if isinstance(stack, StackFacts) and (host := network.host_of(stack)):
+        addresses = probes.addresses(host)
+        connects = bool(addresses) and probes.connects(host)
+        found += network.reachability(stack, network.Reached(host=host, addresses=addresses, connects=connects))
+    return found
+
+
+def _stacks(site: _Site) -> list[Finding]:
+    return [
+        *stacks.status(ENROLMENT, site.ask.enrolment, site.enrolment),
+        *stacks.status(PATCHING, site.ask.patching, site.patching),
+    ]
+
+
+def _functions(site: _Site) -> list[Finding]:
+    found: list[Finding] = []
+    for kind, stack in site.standing:
+        for each in stack.resources:
+            if each.type == stacks.FUNCTION and each.physical:
+                found += stacks.function(kind, stack, each, site.probes.function(each.physical))
+        rule = stacks.physical(stack, stacks.KEEPER_SCHEDULE)
+        log = stack.outputs.get("KeeperFunctionLogGroup") or stack.outputs.get("KeeperLogGroup", "")
+        if log:
+            found += stacks.keeper(
+                kind, stack, schedule=site.probes.schedule_on(rule) if rule else None,
+                logged=site.probes.last_logged(log), now=site.probes.now(),
+            )  # fmt: skip
+    return found
+
+
+def _alarms(site: _Site) -> list[Finding]:
+    found: list[Finding] = []
+    for kind, stack in site.standing:
+        names = [each.physical for each in stack.resources if each.type == stacks.ALARM and each.physical]
+        found += stacks.alarms(stack, site.probes.alarms(names))
+        topics = (stack.parameters.get("AlarmTopicArn", ""), stack.outputs.get("OutcomeTopicArn", ""))
+        told = {topic: site.probes.subscriptions(topic) for topic in dict.fromkeys(topics) if topic}
+        found += stacks.heard(kind, stack, told)
+    return found
+
+
+def _credentials(site: _Site) -> list[Finding]:
+    probes, stack = site.probes, site.patching
+    found = credentials.anchors(probes.anchors())
+    if not isinstance(stack, StackFacts):
+        return found
+    federated = bool(stack.parameters.get("FederationClientId"))
+    names = [] if federated else list(filter(None, stack.outputs.get("AzureCredentialParameters", "").split(",")))
+    stored = {name: probes.parameter(name) for name in names}
+    found += credentials.parameters(stack, stored, federated=federated, now=probes.now())
+    issues = probes.issues_identities() if federated else False
+    found += credentials.federation(stack, issues, federated=federated)
+    function = stack.outputs.get("AzureLambdaFunctionName", "")
+    # Asked only if there is something to sign in with: the answer would be what is known already.
+    able = issues is not False if federated else bool(stored) and None not in stored.values()
+    event = _check_event(stack, names)
+    return [*found, *credentials.sign_in(stack, probes.asked(function, event) if able and function else None, function)]
+
+
+def _check_event(stack: StackFacts, names: list[str]) -> Mapping[str, object]:
+    """A check of a VM that cannot be: the function signs in, finds no such VM, and changes nothing."""
+    scope = stack.parameters.get("AllowedScopes", "").split(",")[0].strip("/").split("/")
+    subscription = scope[1] if len(scope) >= _SUBSCRIPTION_PARTS else str(UUID(int=0))
+    place = f"/subscriptions/{subscription}/resourceGroups/{_NO_VM}"
+    event: dict[str, object] = {
+        "call": "check", "vm": f"{place}/providers/Microsoft.Compute/virtualMachines/{_NO_VM}", "node": "",
+        "snapshotDataDisks": False,
+    }  # fmt: skip
+    return event | dict(zip(("tenantid", "clientid", "clientsecret"), names, strict=False))
+
+
+def _artifacts(site: _Site) -> list[Finding]:
+    given = [stack.parameters.get("ArtifactBucket", "") for _, stack in site.standing]
+    account_id = "" if isinstance(site.caller, Unseen) else site.caller.account
+    own = f"moorings-artifacts-{account_id}-{site.ask.region}" if account_id else ""
+    names = list(filter(None, dict.fromkeys(given))) or [own]
+    return [each for name in names if name for each in credentials.bucket(name, site.probes.bucket(name))]
+
+
+_GROUPS: Mapping[Group, Callable[[_Site], list[Finding]]] = {
+    Group.IDENTITY: _identity,
+    Group.RIGHTS: _rights,
+    Group.CLOCK: _clock,
+    Group.QUOTAS: _quotas,
+    Group.NETWORK: _network,
+    Group.STACKS: _stacks,
+    Group.FUNCTIONS: _functions,
+    Group.ALARMS: _alarms,
+    Group.CREDENTIALS: _credentials,
+    Group.ARTIFACTS: _artifacts,
+}

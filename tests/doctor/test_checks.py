@@ -1,0 +1,365 @@
+"""What the doctor makes of what was seen: states, meanings and commands, without any cloud."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from moorings.deploy import templates
+from moorings.doctor import checks_account as account
+from moorings.doctor import checks_credentials as credentials
+from moorings.doctor import checks_network as network
+from moorings.doctor import checks_quotas as quotas
+from moorings.doctor import checks_stacks as stacks
+from moorings.doctor.catalogue import CHECKS
+from moorings.doctor.model import (
+    Alarm,
+    Bucket,
+    Caller,
+    Endpoint,
+    Finding,
+    Function,
+    LambdaLimits,
+    Parameter,
+    Resource,
+    StackFacts,
+    State,
+    Subscriptions,
+    Unseen,
+    Vpc,
+)
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+DENIED = Unseen("ssm:GetServiceSetting is not allowed")
+ROLE = Caller(arn="arn:aws:sts::111122223333:assumed-role/Deployer/me", account="111122223333", ahead=timedelta(0))
+TOPIC = "arn:aws:sns:eu-central-1:111122223333:alarms"
+URL = "https://abc.execute-api.eu-central-1.amazonaws.com/lambdastage"
+STACK = StackFacts(
+    name="moorings-enrolment", status="CREATE_COMPLETE",
+    parameters={
+        "VpcEndpointForApiGateway": "vpce-0123456789abcdef0", "KeeperMemory": "256", "ApiMemory": "512",
+        "AlarmTopicArn": TOPIC,
+    },
+    outputs={"ApiGatewayInvokeURL": URL, "KeeperFunctionLogGroup": "/aws/lambda/keeper"},
+    resources=(
+        Resource(logical="KeeperFunction", physical="keeper-1", type=stacks.FUNCTION, status="CREATE_COMPLETE"),
+        Resource(logical="KeeperSchedule", physical="rule-1", type=stacks.RULE, status="CREATE_COMPLETE"),
+        Resource(logical="KeeperErrorsAlarm", physical="alarm-1", type=stacks.ALARM, status="CREATE_COMPLETE"),
+    ),
+    template=templates.read(templates.STACK),
+)  # fmt: skip
+KEEPER = STACK.resources[0]
+AS_DEPLOYED = Function(
+    name="keeper-1", variables=frozenset({"MOORINGS_TABLE", "MOORINGS_STACK"}),
+    state="Active", last_update="Successful",
+    settings={
+        "Runtime": "python3.13", "Handler": "moorings.enrolment.keeper.handler", "Timeout": "300", "MemorySize": "256",
+    },
+)  # fmt: skip
+SEEN = quotas.Seen(
+    planned=0, tier="standard", nodes=12, automations=100.0, adaptive="False", throughput="false",
+    functions=LambdaLimits(total=1_000, unreserved=900), enrolment=None,
+)  # fmt: skip
+
+
+def _of(findings: list[Finding], check: str) -> Finding:
+    """The one finding of that check; every finding that is not OK must explain itself and name a command."""
+    for each in findings:
+        assert each.check in CHECKS
+        assert each.state is State.OK or (each.means and each.command), each
+    (found,) = [each for each in findings if each.check == check]
+    return found
+
+
+def test_nobody_signed_in_has_to_sign_in() -> None:
+    assert _of(account.identity(Unseen("no credentials")), "caller").state is State.ACT
+
+
+@pytest.mark.parametrize(("seconds", "state"), [(0, State.OK), (59, State.OK), (-61, State.ACT), (400, State.ACT)])
+def test_a_clock_may_be_a_minute_off(seconds: int, state: State) -> None:
+    skewed = replace(ROLE, ahead=timedelta(seconds=seconds))
+
+    assert _of(account.clock(skewed), "clock-skew").state is state
+
+
+def test_every_missing_action_is_named_with_its_purpose() -> None:
+    found = account.rights(ROLE, {"lambda:CreateFunction": True, "kms:CreateKey": False, "iam:PassRole": False})
+
+    assert [each.subject for each in found] == ["kms:CreateKey", "iam:PassRole"]
+    assert found[0].means == "needed to make the key of activation codes"
+    assert found[0].command.endswith("arn:aws:iam::111122223333:role/Deployer --action-names kms:CreateKey")
+
+
+def test_rights_that_nobody_may_simulate_are_unknown_and_root_needs_none() -> None:
+    assert _of(account.rights(ROLE, DENIED), "rights").state is State.UNKNOWN
+    root = replace(ROLE, arn="arn:aws:iam::111122223333:root")
+    assert _of(account.rights(root, {}), "rights").state is State.OK
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({}, State.OK),
+        ({"planned": 1_000}, State.ADVICE),
+        ({"planned": 1_001}, State.ACT),
+        ({"nodes": 1_200, "tier": "advanced"}, State.OK),
+        ({"planned": 5_000, "tier": "advanced"}, State.OK),
+        ({"tier": DENIED}, State.UNKNOWN),
+        ({"nodes": DENIED}, State.UNKNOWN),
+    ],
+)
+def test_the_standard_tier_ends_at_a_thousand_nodes(changes: dict[str, Any], state: State) -> None:
+    assert _of(quotas.quotas(replace(SEEN, **changes)), "hybrid-tier").state is state
+
+
+@pytest.mark.parametrize(
+    ("changes", "state"),
+    [
+        ({}, State.OK),
+        ({"planned": 5_000}, State.ADVICE),
+        ({"planned": 5_000, "automations": 500.0}, State.OK),
+        ({"planned": 5_000, "adaptive": "True"}, State.OK),
+        ({"automations": DENIED}, State.UNKNOWN),
+    ],
+)
+def test_a_fleet_that_takes_longer_than_a_day_is_told(changes: dict[str, Any], state: State) -> None:
+    assert _of(quotas.quotas(replace(SEEN, **changes)), "automation-concurrency").state is state
+
+
+@pytest.mark.parametrize(
+    ("limits", "standing", "state"),
+    [
+        (LambdaLimits(total=1_000, unreserved=1_000), None, State.OK),
+        (LambdaLimits(total=10, unreserved=10), None, State.ACT),
+        (LambdaLimits(total=150, unreserved=100), STACK, State.OK),
+        (DENIED, None, State.UNKNOWN),
+    ],
+)
+def test_a_new_account_may_have_too_few_environments(
+    limits: LambdaLimits | Unseen, standing: StackFacts | None, state: State
+) -> None:
+    seen = replace(SEEN, functions=limits, enrolment=standing)
+
+    assert _of(quotas.quotas(seen), "lambda-concurrency").state is state
+
+
+def test_more_servers_than_an_hours_grants_are_told() -> None:
+    assert _of(quotas.quotas(replace(SEEN, planned=2_001)), "api-throttle").state is State.ADVICE
+    assert _of(quotas.quotas(replace(SEEN, planned=2_000)), "api-throttle").state is State.OK
+
+
+def test_each_dns_attribute_of_the_vpc_that_is_off_is_named() -> None:
+    found = network.vpc_dns(Vpc(id="vpc-1", dns_support=True, dns_hostnames=False))
+
+    assert _of(found, "vpc-dns").command == "aws ec2 modify-vpc-attribute --vpc-id vpc-1 --enable-dns-hostnames"
+    assert _of(network.vpc_dns(Vpc(id="vpc-1", dns_support=True, dns_hostnames=True)), "vpc-dns").state is State.OK
+
+
+ENDPOINT = Endpoint(
+    id="vpce-0123456789abcdef0", service="com.amazonaws.eu-central-1.execute-api", state="available", private_dns=True,
+    vpc="vpc-1",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "state"),
+    [
+        (ENDPOINT, State.OK),
+        (None, State.ACT),
+        (DENIED, State.UNKNOWN),
+        (replace(ENDPOINT, state="pending"), State.ACT),
+        (replace(ENDPOINT, private_dns=False), State.ACT),
+        (replace(ENDPOINT, service="com.amazonaws.eu-central-1.ssm"), State.ACT),
+    ],
+)
+def test_the_endpoint_must_fit_the_url(endpoint: Endpoint | Unseen | None, state: State) -> None:
+    assert _of(network.endpoint(STACK, endpoint, region="eu-central-1"), "vpc-endpoint").state is state
+
+
+@pytest.mark.parametrize(
+    ("addresses", "connects", "state"),
+    [
+        (("10.0.1.7", "10.0.2.9"), True, State.OK),
+        (("10.0.1.7",), False, State.UNKNOWN),
+        ((), False, State.UNKNOWN),
+        (("18.184.3.1",), True, State.UNKNOWN),
+    ],
+)
+def test_a_private_api_is_not_judged_from_outside(addresses: tuple[str, ...], connects: bool, state: State) -> None:
+    reached = network.Reached(host=network.host_of(STACK), addresses=addresses, connects=connects)
+
+    found = _of(network.reachability(STACK, reached), "api-dns")
+
+    assert found.state is state
+    assert state is State.OK or found.command.endswith(f"{URL}/bootstrap/linux")
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "command"),
+    [
+        ("CREATE_COMPLETE", State.OK, ""),
+        ("UPDATE_IN_PROGRESS", State.UNKNOWN, "aws cloudformation describe-stack-events"),
+        ("ROLLBACK_COMPLETE", State.ACT, "moorings enrolment deploy"),
+        ("UPDATE_ROLLBACK_COMPLETE", State.ACT, "moorings enrolment deploy"),
+        ("UPDATE_ROLLBACK_FAILED", State.ACT, "aws cloudformation continue-update-rollback"),
+        ("DELETE_FAILED", State.ACT, "moorings enrolment remove"),
+    ],
+)
+def test_a_stack_that_does_not_stand_says_how_to_go_on(status: str, state: State, command: str) -> None:
+    found = _of(stacks.status(stacks.ENROLMENT, STACK.name, replace(STACK, status=status)), "stack-status")
+
+    assert found.state is state
+    assert found.command.startswith(command)
+
+
+def test_a_stack_that_is_not_there_is_no_fault() -> None:
+    assert _of(stacks.status(stacks.PATCHING, "p", None), "stack-status").state is State.ADVICE
+
+
+def test_the_template_tells_a_functions_settings_with_the_stacks_parameters() -> None:
+    expected = stacks.wanted(STACK, "KeeperFunction")
+
+    assert expected.settings == AS_DEPLOYED.settings
+    assert expected.variables >= AS_DEPLOYED.variables
+
+
+def test_a_function_as_deployed_is_well() -> None:
+    found = stacks.function(stacks.ENROLMENT, STACK, KEEPER, AS_DEPLOYED)
+
+    assert {each.state for each in found} == {State.OK}
+
+
+@pytest.mark.parametrize(
+    ("changed", "check", "word"),
+    [
+        (replace(AS_DEPLOYED, settings={**AS_DEPLOYED.settings, "Timeout": "3"}), "function-drift", "Timeout is 3"),
+        (replace(AS_DEPLOYED, variables=frozenset({"DEBUG"})), "function-drift", "DEBUG"),
+        (replace(AS_DEPLOYED, state="Failed", reason="no such layer"), "function-state", "no such layer"),
+        (replace(AS_DEPLOYED, last_update="Failed"), "function-state", "Failed"),
+        (None, "function-state", "gone"),
+    ],
+)
+def test_a_function_that_was_changed_or_fails_is_named(changed: Function | None, check: str, word: str) -> None:
+    found = _of(stacks.function(stacks.ENROLMENT, STACK, KEEPER, changed), check)
+
+    assert found.state is State.ACT
+    assert word in found.what
+
+
+@pytest.mark.parametrize(
+    ("schedule", "logged", "states"),
+    [
+        (True, NOW - timedelta(minutes=4), (State.OK, State.OK)),
+        (False, NOW - timedelta(hours=3), (State.ACT, State.ACT)),
+        (None, None, (State.ACT, State.ADVICE)),
+        (DENIED, DENIED, (State.UNKNOWN, State.UNKNOWN)),
+    ],
+)
+def test_a_keeper_must_be_called_and_must_have_worked(schedule: Any, logged: Any, states: tuple[State, State]) -> None:
+    found = stacks.keeper(stacks.ENROLMENT, STACK, schedule=schedule, logged=logged, now=NOW)
+
+    assert (_of(found, "keeper-schedule").state, _of(found, "keeper-runs").state) == states
+
+
+ALARM = Alarm(name="alarm-1", state="OK", reason="", actions_enabled=True)
+
+
+@pytest.mark.parametrize(
+    ("alarms", "check", "state"),
+    [
+        ({"alarm-1": ALARM}, "alarms-there", State.OK),
+        ({}, "alarms-there", State.ACT),
+        ({"alarm-1": replace(ALARM, actions_enabled=False)}, "alarms-there", State.ACT),
+        ({"alarm-1": replace(ALARM, state="ALARM", reason="5 errors")}, "alarms-quiet", State.ACT),
+        (DENIED, "alarms-there", State.UNKNOWN),
+    ],
+)
+def test_alarms_are_there_on_and_quiet(alarms: Any, check: str, state: State) -> None:
+    assert _of(stacks.alarms(STACK, alarms), check).state is state
+
+
+@pytest.mark.parametrize(
+    ("told", "state"),
+    [
+        (Subscriptions(confirmed=1, pending=0), State.OK),
+        (Subscriptions(confirmed=0, pending=1), State.ACT),
+        (Subscriptions(confirmed=0, pending=0), State.ACT),
+        (DENIED, State.UNKNOWN),
+    ],
+)
+def test_a_topic_without_a_confirmed_subscription_tells_nobody(told: Subscriptions | Unseen, state: State) -> None:
+    assert _of(stacks.heard(stacks.ENROLMENT, STACK, {TOPIC: told}), "alarms-heard").state is state
+
+
+def test_alarms_without_a_topic_are_worth_knowing() -> None:
+    silent = replace(STACK, parameters={})
+
+    assert _of(stacks.heard(stacks.ENROLMENT, silent, {}), "alarms-heard").state is State.ADVICE
+
+
+def test_anchors_that_end_are_told_one_by_one() -> None:
+    found = credentials.anchors(
+        ("Root A ends at 2026-12-01: moorings anchors update", "Root B is expired (2026-01-01)")
+    )
+
+    assert [each.state for each in found] == [State.ACT, State.ACT]
+    assert _of(credentials.anchors(()), "anchors").state is State.OK
+    assert _of(credentials.anchors(None), "anchors").state is State.ADVICE
+
+
+@pytest.mark.parametrize(
+    ("stored", "state"),
+    [
+        (Parameter(name="/m/secret", expires_at=NOW + timedelta(days=200)), State.OK),
+        (Parameter(name="/m/secret", expires_at=NOW + timedelta(days=29)), State.ACT),
+        (Parameter(name="/m/secret", expires_at=None), State.UNKNOWN),
+        (None, State.ACT),
+        (DENIED, State.UNKNOWN),
+    ],
+)
+def test_a_certificate_tells_its_end_and_a_secret_does_not(stored: Any, state: State) -> None:
+    found = credentials.parameters(STACK, {"/m/secret": stored}, federated=False, now=NOW)
+
+    assert _of(found, "azure-parameters").state is state
+
+
+@pytest.mark.parametrize(
+    ("issues", "federated", "state"),
+    [(True, True, State.OK), (False, True, State.ACT), (DENIED, True, State.UNKNOWN), (False, False, State.ADVICE)],
+)
+def test_a_federated_stack_needs_the_accounts_issuer(issues: Any, federated: bool, state: State) -> None:
+    assert _of(credentials.federation(STACK, issues, federated=federated), "azure-federation").state is state
+
+
+def test_a_runtime_without_the_call_is_told_apart_from_other_failures() -> None:
+    old = Unseen("'STS' object has no attribute 'get_web_identity_token'")
+
+    assert _of(credentials.sign_in(STACK, old, "f"), "azure-sign-in").state is State.ACT
+    assert _of(credentials.sign_in(STACK, Unseen("timed out"), "f"), "azure-sign-in").state is State.UNKNOWN
+
+
+def test_what_the_function_says_of_its_credentials_is_passed_on_and_nothing_of_the_vm_that_cannot_be() -> None:
+    answer = {
+        "Findings": [
+            {"subject": "credentials", "state": "wrong", "what": "AADSTS700016", "remedy": "name the application"},
+            {"subject": "vm", "state": "wrong", "what": "Azure shows no VM", "remedy": "check the id"},
+        ]
+    }
+    found = _of(credentials.sign_in(STACK, answer, "f"), "azure-sign-in")
+
+    assert (found.state, found.what, found.means) == (State.ACT, "AADSTS700016", "name the application")
+    assert credentials.sign_in(STACK, None, "f") == []
+
+
+def test_a_bucket_that_is_open_says_how_to_close_it() -> None:
+    found = credentials.bucket("b", Bucket(name="b", encrypted=False, versioned=False, private=False))
+
+    assert [each.command.split()[2] for each in found] == [
+        "put-bucket-encryption",
+        "put-bucket-versioning",
+        "put-public-access-block",
+    ]
+    assert all(" --bucket b --" in each.command for each in found)
+    closed = Bucket(name="b", encrypted=True, versioned=True, private=True)
+    assert _of(credentials.bucket("b", closed), "artifact-bucket").state is State.OK
