@@ -35,8 +35,8 @@ class PeakMemory:
 def held_kib() -> int:
     """Resident memory of this process and its descendants."""
     own = _text(os.getpid(), "cmdline")
-    # A child that has not begun its program yet shows its parent's memory, which it only borrows.
-    family = [os.getpid(), *(pid for pid in _descendants(os.getpid()) if _text(pid, "cmdline") != own)]
+    # A child that has not begun its program yet shows its parent's memory, and its command line or none at all.
+    family = [os.getpid(), *(pid for pid in _descendants(os.getpid()) if _text(pid, "cmdline") not in {"", own})]
     return sum(int((_text(pid, "statm") or "0 0").split()[1]) for pid in family) * _PAGE_KIB
 
 
