@@ -41,8 +41,8 @@ def test_a_record_that_cannot_be_read_holds_up_no_other(stage: Stage) -> None:
             raise KeyError("a member that nobody knows")
         return load(one)
 
-    stage.table.load = loading  # type: ignore[method-assign]
-    stage.table.due = lambda now, limit: [broken, *due(now, limit=limit)]  # type: ignore[method-assign]
+    stage.table.load = loading  # type: ignore[assignment,method-assign]
+    stage.table.due = lambda now, limit: [broken, *due(now, limit=limit)]  # type: ignore[method-assign,misc]
     for _ in range(15):
         with pytest.raises(KeyError):  # Lambda must show it as an error
             stage.keep()

@@ -112,7 +112,7 @@ def test_a_node_whose_clock_is_slow_is_judged_by_its_own_clock(stage: Stage) -> 
 
     stage.node.command = told  # type: ignore[method-assign]
     stage.node.patch_state = patched  # type: ignore[method-assign]
-    stage.node.installed_since = lambda node, since: installed(node, since + slow)  # type: ignore[method-assign]
+    stage.node.installed_since = lambda node, since: installed(node, since + slow)  # type: ignore[assignment,method-assign]
 
     run = stage.run()
 
@@ -150,7 +150,7 @@ def test_a_node_that_was_silent_before_the_command_reached_it_is_not_ours_to_put
 
     execution = stage.start()
     stage.finish(execution, until=lambda: any(one.comment.endswith("install") for one in stage.node.commands.values()))
-    stage.node.result = pending  # type: ignore[method-assign]
+    stage.node.result = pending  # type: ignore[assignment,method-assign]
     stage.node.last_ping = stage.clock.now() + timedelta(minutes=heard)
     stage.node.online = False
 
@@ -189,7 +189,7 @@ def test_checks_that_did_not_come_to_their_end_before_are_no_yardstick(stage: St
         output = "moorings boot one\nmoorings check 1 0\n"
         return replace(found, state=CommandState.FAILED, detail="ExecutionTimedOut", output=output)
 
-    stage.node.result = cut  # type: ignore[method-assign]
+    stage.node.result = cut  # type: ignore[assignment,method-assign]
 
     run = stage.run()
 
