@@ -20,6 +20,7 @@ _DEPLOYMENT = re.compile(r"\bApiDeployment[0-9a-f]{8}\b")
 _KEY = re.compile(r"^  ([A-Za-z0-9]+):", re.MULTILINE)
 _API_TYPE = re.compile(r"^    Type: AWS::ApiGateway::(\w+)\s*$", re.MULTILINE)
 _DEFAULT = re.compile(r"^    Default: (.*?)\s*$", re.MULTILINE)
+_DEFAULT_LINE = re.compile(r"^    Default: .*\n", re.MULTILINE)
 _PATTERN = re.compile(r"^    AllowedPattern: (.*?)\s*$", re.MULTILINE)
 _INCLUDE = re.compile(r"\n +Fn::Transform:\n +Name: AWS::Include\n +Parameters: .*$", re.MULTILINE)
 _COMMENT = re.compile(r"^\s*#.*\n", re.MULTILINE)
@@ -51,6 +52,17 @@ def pattern(text: str, parameter: str) -> str:
 def resources(text: str) -> dict[str, str]:
     """Logical id → its lines, of a template's resources."""
     return _blocks(_section(text, "Resources"))
+
+
+def with_defaults(text: str, values: Mapping[str, str]) -> str:
+    """The template with these values as defaults of its parameters, whatever it had; KeyError for no parameter."""
+    section = _section(text, "Parameters")
+    blocks = _blocks(section)
+    for name, value in values.items():
+        line = f"    Default: {value}\n"
+        without = _DEFAULT_LINE.sub("", blocks[name])
+        blocks[name] = without.rstrip("\n") + "\n" + line + "\n" * (len(without) - len(without.rstrip("\n")) - 1)
+    return text.replace(section, "".join(blocks.values()), 1)
 
 
 def without_includes(text: str) -> str:

@@ -1,0 +1,120 @@
+#!/bin/sh
+# Deploys what lies beside this script with the plain AWS CLI; README.txt shows the same steps for the console.
+#
+#   ./deploy.sh enrolment NAME=VALUE...    ./deploy.sh patching NAME=VALUE...
+#
+# NAME is a parameter of the half's templates. STACK (name of the stack) and BUCKET (an artifact bucket of your own) may
+# be set in the environment. To change something, or to finish what was interrupted, run it again: parameters that are
+# not given keep their values.
+set -eu
+cd "$(dirname "$0")"
+
+tell() { printf '%s\n' "$*" >&2; }
+fail() { tell "deploy.sh: $*"; exit 2; }
+usage() { fail "say: ./deploy.sh enrolment|patching NAME=VALUE..."; }
+
+[ $# -gt 0 ] || usage
+half=$1
+shift
+case $half in
+  enrolment) functions=@ENROLMENT_ZIP@ ;;
+  patching) functions=@PATCHING_ZIP@ layer=@LAYER_ZIP@ runbook=@RUNBOOK@ ;;
+  *) usage ;;
+esac
+[ -d "$half" ] || fail "this folder was exported without $half"
+stack=${STACK:-moorings-$half}
+
+# What belongs to the endpoint's template goes there, the rest to the stack's.
+new_endpoint='' endpoint='' logs='' stage=''
+left=$#
+while [ "$left" -gt 0 ]; do
+  given=$1 left=$((left - 1))
+  shift
+  case $given in
+    VpcIdForApiGateway=* | SubnetsForVpcEndpoint=* | AllowedIPRange=* | PrivateDns=*)
+      [ "$half" = enrolment ] || fail "$given: no parameter of $half"
+      new_endpoint="$new_endpoint $given" ;;
+    ArtifactBucket=* | ArtifactKey=* | RunbookKey=* | LambdaLayerS3Bucket=* | LambdaLayerS3Key=* | Architecture=*)
+      fail "$given: this script fills that in" ;;
+    VpcEndpointForApiGateway=*) endpoint=${given#*=} ;;
+    CloudwatchLogRoleArn=* | CreateApiGatewayLoggingRole=*) logs=given; set -- "$@" "$given" ;;
+    ApiGatewayStageName=*) stage=$given; set -- "$@" "$given" ;;
+    [A-Z]*=*) set -- "$@" "$given" ;;
+    *) fail "$given: write NAME=VALUE" ;;
+  esac
+done
+
+region=${AWS_REGION:-${AWS_DEFAULT_REGION:-$(aws configure get region || true)}}
+[ -n "$region" ] || fail "no Region is set: set AWS_REGION"
+export AWS_REGION="$region" AWS_DEFAULT_REGION="$region" AWS_PAGER=''
+account=$(aws sts get-caller-identity --query Account --output text)
+bucket=${BUCKET:-moorings-artifacts-$account-$region}
+
+ensure_bucket() {
+  if aws s3api head-bucket --bucket "$bucket" --expected-bucket-owner "$account" >/dev/null 2>&1; then return; fi
+  [ -z "${BUCKET:-}" ] || fail "there is no bucket $bucket of this account"
+  tell "making bucket $bucket"
+  if [ "$region" = us-east-1 ]; then  # the one Region that must not be named
+    aws s3api create-bucket --bucket "$bucket" >/dev/null
+  else
+    aws s3api create-bucket --bucket "$bucket" --create-bucket-configuration "LocationConstraint=$region" >/dev/null
+  fi
+  aws s3api put-public-access-block --bucket "$bucket" --public-access-block-configuration \
+    BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true
+  aws s3api put-bucket-encryption --bucket "$bucket" --server-side-encryption-configuration \
+    '{"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}'
+  aws s3api put-bucket-versioning --bucket "$bucket" --versioning-configuration Status=Enabled
+}
+
+upload() {  # FILE: its name says what is in it, so it is uploaded once
+  if aws s3api head-object --bucket "$bucket" --key "$stack/$1" --expected-bucket-owner "$account" >/dev/null 2>&1; then
+    return
+  fi
+  tell "uploading $half/$1"
+  aws s3api put-object --bucket "$bucket" --key "$stack/$1" --body "$half/$1" --expected-bucket-owner "$account" \
+    >/dev/null
+}
+
+make_stack() {  # NAME TEMPLATE NAME=VALUE...: makes or changes a stack through a change set, and waits
+  name=$1 template=$2
+  shift 2
+  tell "deploying stack $name"
+  aws cloudformation deploy --stack-name "$name" --template-file "$template" --capabilities CAPABILITY_IAM \
+    --no-fail-on-empty-changeset --tags application=moorings --parameter-overrides "$@" >&2
+}
+
+output_of() {  # STACK KEY
+  aws cloudformation describe-stacks --stack-name "$1" --output text \
+    --query "Stacks[0].Outputs[?OutputKey=='$2'].OutputValue"
+}
+
+ensure_bucket
+upload "$functions"
+if [ "$half" = patching ]; then
+  upload "$layer"
+  upload "$runbook"
+  make_stack "$stack" patching/stack.yaml "$@" "ArtifactBucket=$bucket" "ArtifactKey=$stack/$functions" \
+    "RunbookKey=$stack/$runbook" "LambdaLayerS3Bucket=$bucket" "LambdaLayerS3Key=$stack/$layer" \
+    Architecture=@ARCHITECTURE@
+else
+  if [ -n "$new_endpoint" ]; then
+    [ -z "$endpoint" ] || fail "VpcEndpointForApiGateway names an endpoint, $new_endpoint make one: give one or the other"
+    # shellcheck disable=SC2086  # several parameters, none of which can hold a blank
+    make_stack "$stack-endpoint" enrolment/endpoint.yaml $new_endpoint
+    endpoint=$(output_of "$stack-endpoint" VpcEndpoint)
+  fi
+  [ -z "$endpoint" ] || set -- "$@" "VpcEndpointForApiGateway=$endpoint"
+  if [ -z "$logs" ]; then  # where the account lets API Gateway log already, the API logs
+    role=$(aws apigateway get-account --query cloudwatchRoleArn --output text)
+    [ "$role" = None ] || set -- "$@" "CloudwatchLogRoleArn=$role"
+  fi
+  # An API takes on what changed in it only with a deployment of another name.
+  mark=$(printf '%s\n' "$endpoint" "$stage" | cat enrolment/stack.yaml - | cksum | cut -d ' ' -f 1)
+  named=$(mktemp)
+  trap 'rm -f "$named"' EXIT
+  sed "s/ApiDeployment[0-9a-f]\{8\}/ApiDeployment$(printf %08x "$mark")/" enrolment/stack.yaml >"$named"
+  make_stack "$stack" "$named" "$@" "ArtifactBucket=$bucket" "ArtifactKey=$stack/$functions" \
+    Architecture=@ARCHITECTURE@
+fi
+aws cloudformation describe-stacks --stack-name "$stack" --output text \
+  --query 'Stacks[0].Outputs[].[OutputKey,OutputValue]'

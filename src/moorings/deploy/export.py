@@ -1,0 +1,180 @@
+"""A folder from which anybody deploys by hand: templates, zips, runbook, scripts for the plain AWS CLI, console steps.
+
+The same sources give the same bytes. What lies in the folder needs neither Moorings nor Python.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from importlib.metadata import version
+from pathlib import Path
+
+import moorings
+from moorings.deploy import enrolment, patching, runbooks, templates
+from moorings.deploy.artifacts import Artifact, key_of
+from moorings.deploy.package import DEFAULT_PLATFORM, FunctionPlatform, Package, build, build_layer
+from moorings.deploy.stacks import LARGEST_TEMPLATE
+from moorings.deploy.steps import Notice, Progress, Step, quiet
+from moorings.errors import Misconfigured, Refused
+
+CHECKSUMS = "SHA256SUMS"
+README = "README.txt"
+SCRIPTS = ("deploy.sh", "remove.sh")
+_AZURE_ROLE = "patching/azure-role.json"
+_EXECUTABLE = 0o755
+_COMMANDS = {
+    "enrolment": (
+        "    ./deploy.sh enrolment AllowNetworkProof=yes VpcIdForApiGateway=vpc-... \\\n"
+        "      SubnetsForVpcEndpoint=subnet-...,subnet-... AllowedIPRange=10.0.0.0/8\n"
+        "    ./deploy.sh enrolment AllowNetworkProof=yes VpcEndpointForApiGateway=vpce-..."
+    ),
+    "patching": "    ./deploy.sh patching AllowedScopes=/subscriptions/ID/resourceGroups/NAME",
+}
+_STEPS = {
+    "enrolment": (
+        "   - enrolment/endpoint.yaml, as moorings-enrolment-endpoint, unless the VPC has an execute-api\n"
+        "     endpoint; then enrolment/stack.yaml, as moorings-enrolment, with the endpoint's id and the bucket's name."
+    ),
+    "patching": (
+        "   - patching/stack.yaml, as moorings-patching, with the Azure scopes, and the bucket's name twice (layer\n"
+        "     and code). patching/azure-role.json is the custom role that the application needs in Azure."
+    ),
+}
+_EXPAND = ", and (patching)\n   that macros are expanded: the stack includes the runbook from the bucket"
+
+
+class Half(Enum):
+    """What can be deployed for itself."""
+
+    ENROLMENT = "enrolment"
+    PATCHING = "patching"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """A written folder."""
+
+    directory: Path
+    files: tuple[str, ...]  # paths in it, sorted
+    size: int  # bytes
+    anchors: bool  # whether the layer holds trust anchors
+
+
+@dataclass(slots=True, kw_only=True)
+class _Folder:
+    platform: FunctionPlatform
+    on_progress: Progress
+    contents: dict[str, bytes] = field(default_factory=dict)  # path in the folder → content
+    names: dict[str, str] = field(default_factory=dict)  # what the scripts call it → file name
+
+    def add(self, half: Half, artifact: Artifact, *, called: str) -> None:
+        self.contents[f"{half.value}/{artifact.file_name}"] = artifact.content
+        self.names[called] = artifact.file_name
+
+    def told(self, package: Package) -> Package:
+        if package.notice:
+            self.on_progress(Notice(package.notice))
+        return package
+
+
+def export(
+    directory: Path,
+    *,
+    halves: tuple[Half, ...] = tuple(Half),
+    anchors: Path | None = None,
+    platform: FunctionPlatform = DEFAULT_PLATFORM,
+    on_progress: Progress = quiet,
+) -> Exported:
+    """Write the folder; `anchors` is bundled into patching's layer as `anchors.anchor_files` reads it.
+
+    Refused if the directory holds anything; Misconfigured as `package.build` and `package.build_layer` raise it.
+    Everything is built before anything is written.
+    """
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise Refused(f"{directory} is not empty", remedy="name a directory that is empty or does not exist yet")
+    folder = _Folder(platform=platform, on_progress=on_progress)
+    if Half.ENROLMENT in halves:
+        _add_enrolment(folder)
+    if Half.PATCHING in halves:
+        _add_patching(folder, anchors)
+    _add_words(folder, halves)
+    on_progress(Step(f"writing {directory}"))
+    try:
+        _write(directory, folder.contents)
+    except OSError as error:
+        raise Misconfigured(f"{directory} cannot be written: {error}", remedy="name another directory") from error
+    return Exported(
+        directory=directory,
+        files=tuple(sorted(folder.contents)),
+        size=sum(map(len, folder.contents.values())),
+        anchors=Half.PATCHING in halves and anchors is not None,
+    )
+
+
+def _add_enrolment(folder: _Folder) -> None:
+    folder.on_progress(Step("packaging enrolment's functions"))
+    package = folder.told(build("enrolment", platform=folder.platform))
+    folder.add(Half.ENROLMENT, package, called="ENROLMENT_ZIP")
+    key = key_of(package, stack=enrolment.DEFAULT_STACK)
+    _add_template(folder, templates.ENDPOINT, {})
+    _add_template(folder, templates.STACK, {"ArtifactKey": key, "Architecture": folder.platform.machine})
+
+
+def _add_patching(folder: _Folder, anchors: Path | None) -> None:
+    folder.on_progress(Step(f"packaging patching's functions and layer for {folder.platform}"))
+    package = folder.told(build(patching.FUNCTIONS, platform=folder.platform))
+    layer = build_layer(patching.LAYER, platform=folder.platform, anchors=anchors)
+    runbook = runbooks.rendered()
+    folder.add(Half.PATCHING, package, called="PATCHING_ZIP")
+    folder.add(Half.PATCHING, layer, called="LAYER_ZIP")
+    folder.add(Half.PATCHING, runbook, called="RUNBOOK")
+    stack = patching.DEFAULT_STACK
+    defaults = {
+        "ArtifactKey": key_of(package, stack=stack),
+        "LambdaLayerS3Key": key_of(layer, stack=stack),
+        "RunbookKey": key_of(runbook, stack=stack),
+        "Architecture": folder.platform.machine,
+    }
+    _add_template(folder, templates.PATCHING, defaults)
+    folder.contents[_AZURE_ROLE] = (Path(moorings.__file__).parent / _AZURE_ROLE).read_bytes()
+
+
+def _add_template(folder: _Folder, name: str, defaults: Mapping[str, str]) -> None:
+    content = templates.with_defaults(templates.read(name), defaults).encode()
+    if len(content) > LARGEST_TEMPLATE:
+        raise Misconfigured(f"{name} exceeds {LARGEST_TEMPLATE:,} bytes", remedy="shorten it")
+    folder.contents[name] = content
+
+
+def _add_words(folder: _Folder, halves: tuple[Half, ...]) -> None:
+    """Scripts, README and checksums, with the names of what lies in the folder."""
+    chosen = [half.value for half in Half if half in halves]
+    missing = dict.fromkeys(("ENROLMENT_ZIP", "PATCHING_ZIP", "LAYER_ZIP", "RUNBOOK"), "missing")
+    values = {
+        **missing,
+        **folder.names,
+        "ARCHITECTURE": folder.platform.machine,
+        "PLATFORM": str(folder.platform),
+        "VERSION": version("moorings"),
+        "COMMANDS": "\n".join(_COMMANDS[half] for half in chosen),
+        "STEPS": "\n".join(_STEPS[half] for half in chosen),
+        "REMOVALS": "\n".join(f"    ./remove.sh {half}" for half in chosen),
+        "EXPAND": _EXPAND if Half.PATCHING in halves else "",
+    }
+    for name in (*SCRIPTS, README):
+        text = (Path(__file__).parent / "by_hand" / name).read_text(encoding="utf-8")
+        for key, value in values.items():
+            text = text.replace(f"@{key}@", value)
+        folder.contents[name] = text.encode()
+    sums = (f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in sorted(folder.contents.items()))
+    folder.contents[CHECKSUMS] = "".join(sums).encode()
+
+
+def _write(directory: Path, contents: Mapping[str, bytes]) -> None:
+    for name, content in contents.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        if name in SCRIPTS:
+            path.chmod(_EXECUTABLE)

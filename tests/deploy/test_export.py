@@ -1,0 +1,180 @@
+"""The exported folder: complete, the same every time, and enough to deploy and remove by its own scripts alone."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+from tests.deploy import standin
+from tests.deploy.conftest import Account, BriefClock, new_account
+from tests.deploy.test_enrolment import _activation, _left
+
+from localcloud.cloud import LocalCloud
+from moorings.deploy import enrolment, export, templates
+from moorings.deploy.export import Exported, Half
+from moorings.deploy.package import FunctionPlatform, Package, build_layer, function_platform
+from moorings.deploy.stacks import Stacks
+from moorings.errors import Refused
+
+SCOPE = "/subscriptions/11111111-2222-3333-4444-555555555555"
+
+
+@cache
+def _layer(name: str, *, platform: FunctionPlatform, anchors: Path | None = None) -> Package:
+    return build_layer(name, platform=platform, anchors=anchors)
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[LocalCloud]:
+    with LocalCloud() as running, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(export, "build_layer", _layer)
+        for name, value in running.environment().items():
+            patched.setenv(name, value)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def account(cloud: LocalCloud) -> Account:
+    return new_account(cloud)
+
+
+def _export(cloud: LocalCloud, directory: Path, *, halves: tuple[Half, ...] = tuple(Half)) -> Exported:
+    return export.export(directory, halves=halves, platform=function_platform(cloud.function_platform))
+
+
+@pytest.fixture(scope="module")
+def folder(cloud: LocalCloud, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _export(cloud, tmp_path_factory.mktemp("exported") / "by-hand").directory
+
+
+@pytest.fixture
+def aws(cloud: LocalCloud, tmp_path: Path) -> dict[str, str]:
+    """Surroundings in which `aws` is the stand-in, and the local cloud is AWS."""
+    program = tmp_path / "bin" / "aws"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{standin.__file__}" "$@"\n')
+    program.chmod(0o755)
+    return {**cloud.environment(), "PATH": f"{program.parent}:{os.defpath}", "PYTHONWARNINGS": "ignore"}
+
+
+def _run(script: Path, *arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["/bin/sh", str(script), *arguments], env=env, capture_output=True, text=True, check=False, timeout=200
+    )
+
+
+def test_the_same_sources_give_the_same_folder(cloud: LocalCloud, folder: Path, tmp_path: Path) -> None:
+    _export(cloud, tmp_path / "again")
+
+    first, second = (_contents(each) for each in (folder, tmp_path / "again"))
+    assert first == second
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_checksums_are_those_of_everything_beside_them(folder: Path) -> None:
+    lines = [line.split("  ") for line in (folder / "SHA256SUMS").read_text().splitlines()]
+    listed = {name: digest for digest, name in lines}
+
+    files = _contents(folder)
+    del files["SHA256SUMS"]
+    assert listed == {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+
+
+def test_templates_fit_into_a_request_and_know_their_files(folder: Path) -> None:
+    for template in folder.rglob("*.yaml"):
+        assert template.stat().st_size <= 51_200
+    for half in Half:
+        found = templates.defaults((folder / half.value / "stack.yaml").read_text())
+        for key in {"ArtifactKey", "RunbookKey", "LambdaLayerS3Key"} & found.keys():
+            prefix, _, name = found[key].partition("/")
+            assert prefix == f"moorings-{half.value}"
+            assert (folder / half.value / name).is_file()
+
+
+def test_nothing_is_left_to_fill_in(folder: Path) -> None:
+    for name in ("README.txt", "deploy.sh", "remove.sh"):
+        assert "@" not in (folder / name).read_text().replace('"$@"', "")
+
+
+def test_one_half_alone(cloud: LocalCloud, tmp_path: Path, aws: dict[str, str]) -> None:
+    done = _export(cloud, tmp_path / "half", halves=(Half.ENROLMENT,))
+
+    assert not [name for name in done.files if name.startswith("patching")]
+    assert "patching" not in (tmp_path / "half" / "README.txt").read_text().replace("moorings-patching", "")
+    refused = _run(tmp_path / "half" / "deploy.sh", "patching", f"AllowedScopes={SCOPE}", env=aws)
+    assert (refused.returncode, "exported without patching" in refused.stderr) == (2, True)
+
+
+def test_a_directory_that_holds_something_is_left_alone(cloud: LocalCloud, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("")
+
+    with pytest.raises(Refused, match="is not empty"):
+        _export(cloud, tmp_path)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_both_halves_are_deployed_changed_and_removed_by_the_scripts(
+    account: Account, folder: Path, aws: dict[str, str]
+) -> None:
+    network = (
+        f"VpcIdForApiGateway={account.vpc}",
+        f"SubnetsForVpcEndpoint={','.join(account.subnets)}",
+        "AllowedIPRange=10.0.0.0/8",
+    )
+    enrolled = _run(
+        folder / "deploy.sh", "enrolment", *network, "AllowNetworkProof=yes", "ApiConcurrency=none", env=aws
+    )
+    patching = _run(folder / "deploy.sh", "patching", f"AllowedScopes={SCOPE}", env=aws)
+
+    assert "ApiGatewayInvokeURL\thttps://" in enrolled.stdout, enrolled.stderr
+    assert "AWSSystemsManagerAutomationRunbookName\tAzure-PatchVMWithRollback" in patching.stdout, patching.stderr
+    _the_bucket_is_private(account)
+
+    # What is not given again keeps its value.
+    changed = _run(folder / "deploy.sh", "enrolment", "LogLevel=DEBUG", env=aws)
+    assert changed.returncode == 0, changed.stderr
+    stack = Stacks(account.aws, clock=BriefClock()).find("moorings-enrolment")
+    assert stack is not None
+    assert (stack.parameters["LogLevel"], stack.parameters["AllowNetworkProof"]) == ("DEBUG", "yes")
+
+    _activation(account, _deployed(stack.outputs))
+    removed = [_run(folder / "remove.sh", half, env=aws) for half in ("enrolment", "patching")]
+    assert [each.returncode for each in removed] == [0, 0], removed
+    assert "kept: KMS key" in removed[0].stderr
+    assert "kept: credentials for Azure below /moorings/azure" in removed[1].stderr
+    assert _left(account) == {}
+
+
+def test_what_cannot_work_is_said_before_anything_is_made(folder: Path, aws: dict[str, str]) -> None:
+    for arguments, told in (
+        ((), "say: ./deploy.sh"),
+        (("enrolment", "no pair"), "write NAME=VALUE"),
+        (("patching", "AllowedIPRange=10.0.0.0/8"), "no parameter of patching"),
+        (("patching", "ArtifactKey=x"), "fills that in"),
+    ):
+        refused = _run(folder / "deploy.sh", *arguments, env=aws)
+        assert (refused.returncode, told in refused.stderr) == (2, True), refused.stderr
+
+
+def _deployed(outputs: object) -> enrolment.Deployed:
+    assert isinstance(outputs, dict)
+    return enrolment.Deployed(
+        stack="moorings-enrolment", region="", api_url="", vpc_endpoint="", endpoint_stack="",
+        node_role=outputs["NodeRoleName"], artifact="", configuration_version=0, outputs=outputs,
+    )  # fmt: skip
+
+
+def _the_bucket_is_private(account: Account) -> None:
+    s3, name = account.aws.client("s3"), f"moorings-artifacts-{account.aws.account}-{account.aws.region}"
+    assert s3.get_bucket_versioning(Bucket=name)["Status"] == "Enabled"
+    assert all(s3.get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"].values())
+    rules = s3.get_bucket_encryption(Bucket=name)["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
