@@ -51,6 +51,7 @@ class Rbac:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._assignments: list[Assignment] = []
+        self._exercised: set[tuple[str, str]] = set()
 
     def assign(self, *, principal: str, role: Mapping[str, Any], scope: str) -> Assignment:
         """Give `principal` (an object id) a role at `scope` and below.
@@ -79,6 +80,11 @@ class Rbac:
         with self._lock:
             self._assignments = [each for each in self._assignments if each.id != assignment.id]
 
+    def exercised(self, principal: str) -> frozenset[str]:
+        """The rights that calls of `principal` needed and that it had, linked ones among them."""
+        with self._lock:
+            return frozenset(action for who, action in self._exercised if who == principal.lower())
+
     def permissions(self, caller: Caller, scope: str) -> list[Permission]:
         """What the caller has at `scope`, its own and inherited."""
         if caller.operator:
@@ -106,10 +112,12 @@ class Rbac:
                 f"to perform action '{action}' over scope '{scope}' or the scope is invalid. If access was recently "
                 "granted, please refresh your credentials.",
             )
+        self._note(caller, action)
 
     def check_linked(self, caller: Caller, action: str, scope: str, needed: Iterable[tuple[str, str]]) -> None:
         """403 LinkedAuthorizationFailed, naming each lacking (action, scope) that `action` needs elsewhere."""
-        lacking = [(right, where) for right, where in needed if not self.allows(caller, right, where)]
+        rights = list(needed)
+        lacking = [(right, where) for right, where in rights if not self.allows(caller, right, where)]
         if lacking:
             raise ArmError(
                 403,
@@ -119,6 +127,11 @@ class Rbac:
                 f"'{','.join(right for right, _ in lacking)}' on the linked scope(s) "
                 f"'{','.join(where for _, where in lacking)}' (respectively) or the linked scope(s) are invalid.",
             )
+        self._note(caller, *(right for right, _ in rights))
+
+    def _note(self, caller: Caller, *actions: str) -> None:
+        with self._lock:
+            self._exercised.update((caller.object_id.lower(), action) for action in actions)
 
     def _of(self, caller: Caller) -> list[Assignment]:
         with self._lock:

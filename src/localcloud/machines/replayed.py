@@ -110,7 +110,10 @@ class ReplayedMachine(Machine):
         found = next((each for each in self.spec.replay if each.fits(script, installed)), None)
         if found is None:
             return Ended(code=1, errors=f"Nothing is recorded for this script.\n{NOTICE}")
-        output = self._metadata(script) if found.metadata else found.output.replace(BOOT_ID, self.boot_id)
+        if found.live:
+            output = found.live(script, self._asked)
+        else:
+            output = self._metadata(script) if found.metadata else found.output.replace(BOOT_ID, self.boot_id)
         return Ended(code=found.exit_code, output=output, errors=found.errors + NOTICE)
 
     def patch(self, parameters: dict[str, Any]) -> Ended:
@@ -236,11 +239,14 @@ class ReplayedMachine(Machine):
 
     def _metadata(self, script: str) -> str:
         found = _METADATA_URL.search(script)
-        if found is None or self.spec.cloud != "azure":
+        return self._asked(found[1]) if found is not None else ""
+
+    def _asked(self, url: str) -> str:
+        if self.spec.cloud != "azure":
             return ""
         from localcloud.azure.imds import Metadata  # noqa: PLC0415 - most machines are in no such cloud
 
-        parts = urlsplit(found[1])
+        parts = urlsplit(url)
         request = Request(method="GET", path=parts.path, query=parts.query, headers=Headers.of({"Metadata": "true"}))
         return self._world.part(Metadata).answer(self, request).body.decode()
 

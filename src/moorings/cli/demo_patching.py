@@ -9,11 +9,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from moorings.cli.demo_director import Director
 from moorings.cli.demo_harbour import SERVICE, Berth, Connection, Harbour, build, quicken
 from moorings.cli.demo_patching_screen import PatchingScreen
 from moorings.cli.demo_scenarios import Play, Scenario, scenarios
 from moorings.cli.demo_servers import USER_DATA
-from moorings.cli.demo_verdicts import Played, over, played
+from moorings.cli.demo_verdicts import Played
 from moorings.cli.output import Talk
 from moorings.cli.patch_look import seen
 from moorings.cli.patch_report import made_of, written
@@ -30,9 +31,7 @@ STACK = "moorings-demo-patching"
 GROUP = "rg-demo"
 SILENCE = timedelta(minutes=1)
 ENROL_SECONDS = 90.0
-DEADLINE_SECONDS = 120.0
 LOOK_EVERY = 0.4  # seconds
-START_EVERY = 0.4  # seconds between two starts: the service takes few in a second
 
 
 class Patching:
@@ -65,7 +64,7 @@ class Patching:
             berths = [harbour.berth(machine) for machine in machines]
             online = self._await_nodes(berths)
         self._talk.say(
-            f"stack {STACK} deployed; {online} of {len(machines)} Azure VMs are managed nodes"
+            f"{online} of {len(machines)} Azure VMs are managed nodes, patching is deployed"
             f" ({time.monotonic() - began:.1f} s)",
             mark="done" if online == len(machines) else "failed",
         )
@@ -77,20 +76,9 @@ class Patching:
 
     def play(self) -> list[Played]:
         """Play all scenarios at once; how each ended, in the order in which they are told."""
-        for play in self._plays:
-            if play.scenario.before:
-                play.scenario.before(play)
-        began = time.monotonic()
-        waiting = list(self._plays)
+        assert self._harbour is not None, "enrolled before"
         with PatchingScreen(self._talk, self._plays) as screen:
-            while time.monotonic() - began < DEADLINE_SECONDS:
-                self._start_next(waiting)
-                self._look()
-                screen.update(time.monotonic() - began)
-                if not waiting and all(over(play) for play in self._plays):
-                    break
-                time.sleep(START_EVERY if waiting else LOOK_EVERY)
-        return [played(play) for play in self._plays]
+            return Director(self._harbour, self._plays).run(screen.update)
 
     def report(self, file: Path) -> Path:
         """Write what `moorings patch report` writes: a page, and JSON beside it. The JSON's path."""
@@ -148,34 +136,3 @@ class Patching:
             if arrived == len(berths) or time.monotonic() > end:
                 return arrived
             time.sleep(LOOK_EVERY)
-
-    def _start_next(self, waiting: list[Play]) -> None:
-        """Start the next scenario whose VM is ready; the second of two runs once the first has begun."""
-        for play in waiting:
-            ready = play.scenario.ready
-            if ready and not ready(play):
-                continue
-            if play.scenario.twice and not play.first:
-                play.first = self._start(play)
-                return
-            if play.scenario.twice and not (play.first_standing and play.first_standing.vm):
-                continue
-            play.execution = self._start(play)
-            waiting.remove(play)
-            if play.scenario.begun:
-                play.scenario.begun(play)
-            return
-
-    @staticmethod
-    def _start(play: Play) -> str:
-        return play.harbour.start(play.berth.node, parameters=play.scenario.parameters)
-
-    def _look(self) -> None:
-        assert self._harbour is not None, "enrolled before"
-        runs = {each: play.berth.node for play in self._plays for each in (play.first, play.execution) if each}
-        standings = self._harbour.standings(runs)
-        for play in self._plays:
-            play.standing = standings.get(play.execution)
-            play.first_standing = standings.get(play.first)
-            if play.scenario.meanwhile:
-                play.scenario.meanwhile(play)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # Waiting shows only that time passes: where a node stays silent or a check keeps failing, little of it.
 BRIEF: Mapping[str, Sequence[str]] = {"NodeBootTime": ["PT10S"], "HealthSettleTime": ["PT2S"]}
 SLOW: Mapping[str, Sequence[str]] = {"SleepDuration": ["PT30S"]}
-AGENT = "amazon-ssm-agent"
+AGENT, SNAP_AGENT = "amazon-ssm-agent", "snap.amazon-ssm-agent.amazon-ssm-agent"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -191,7 +191,8 @@ def _pretend(play: Play) -> None:
 
 
 def _go_offline(play: Play) -> None:
-    play.berth.machine.run(["systemctl", "stop", AGENT])
+    machine = play.berth.machine
+    machine.run(["systemctl", "stop", SNAP_AGENT if machine.spec.snap_agent else AGENT])
 
 
 def _is_offline(play: Play) -> bool:
