@@ -17,9 +17,12 @@ def files() -> dict[str, str]:
     return dict(blocks)
 
 
-@pytest.mark.parametrize(("module", "passed"), [("test_restart.py", 3), ("test_hooks.py", 2)])
-def test_the_example_passes(pytester: pytest.Pytester, able: None, module: str, passed: int) -> None:
+@pytest.mark.parametrize(
+    ("module", "scope", "passed"), [("test_restart.py", "function", 3), ("test_hooks.py", "module", 2)]
+)
+def test_the_example_passes(pytester: pytest.Pytester, able: None, module: str, scope: str, passed: int) -> None:
     for name, text in files().items():
         (pytester.path / name).write_text(text)
 
-    pytester.runpytest_subprocess("-q", "--moorings-require-servers", module).assert_outcomes(passed=passed)
+    options = ("-q", "--moorings-require-servers", f"--moorings-cloud-scope={scope}")
+    pytester.runpytest_subprocess(*options, module).assert_outcomes(passed=passed)

@@ -44,17 +44,17 @@ def led_to(cloud: "LocalCloud", *, empty: Path) -> Iterator[None]:
 
     Profiles, files, roles and metadata services are shut out as well as keys: boto3 would look for them in turn.
     """
-    before = dict(os.environ)
+    ours = {**cloud.environment(), **_shut(os.environ, empty)}
+    before = {name: value for name, value in os.environ.items() if name in ours or name.startswith(THEIRS)}
     for name in before:
-        if name.startswith(THEIRS):
-            del os.environ[name]
-    os.environ.update(cloud.environment())
-    os.environ.update(_shut(before, empty))
+        del os.environ[name]
+    os.environ.update(ours)
     restore = _forget_default_session()
     try:
         yield
     finally:
-        os.environ.clear()
+        for name in ours:
+            os.environ.pop(name, None)
         os.environ.update(before)
         restore()
 

@@ -1,14 +1,14 @@
 """A runbook's commands from StartAutomationExecution to a server's shell and back, with only the rights they need."""
 
 import json
-import time
-from collections.abc import Callable
-from typing import Any
+from pathlib import Path
 
 import pytest
-from tests.localcloud.machines.conftest import TRUST, Make
+from tests.localcloud.machines.conftest import TRUST
 
 from localcloud.cloud import LocalCloud
+from moorings.testing.runs import Runbooks
+from moorings.testing.servers import EnrolledNode
 
 pytestmark = pytest.mark.machines
 
@@ -46,37 +46,22 @@ outputs: [Look.Output, Look.Code]
 RIGHTS = ["ssm:SendCommand", "ssm:ListCommands", "ssm:ListCommandInvocations"]
 
 
-def until(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return found
-
-
-def test_a_runbooks_commands_run_on_the_server(make: Make, enrolling: str, cloud: LocalCloud) -> None:
-    machine = make(user_data=enrolling)
-    ssm, iam = cloud.client("ssm"), cloud.client("iam")
+def test_a_runbooks_commands_run_on_the_server(
+    enrolled_node: EnrolledNode, run_runbook: Runbooks, local_cloud: LocalCloud, tmp_path: Path
+) -> None:
+    iam = local_cloud.client("iam")
     role = iam.create_role(RoleName="runbook", AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
     allow = {"Effect": "Allow", "Action": RIGHTS, "Resource": "*"}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [allow]})
     iam.put_role_policy(RoleName="runbook", PolicyName="rights", PolicyDocument=policy)
-    ssm.create_document(Name="Look", DocumentType="Automation", DocumentFormat="YAML", Content=RUNBOOK)
-    until(lambda: machine.node_id)
+    file = tmp_path / "look.yaml"
+    file.write_text(RUNBOOK)
 
-    started = ssm.start_automation_execution(
-        DocumentName="Look", Parameters={"Role": [role], "NodeId": [machine.node_id]}
-    )["AutomationExecutionId"]
+    run = run_runbook(file, {"Role": role, "NodeId": enrolled_node.id})
 
-    def ended() -> dict[str, Any] | None:
-        shown = ssm.get_automation_execution(AutomationExecutionId=started)["AutomationExecution"]
-        return dict(shown) if shown["AutomationExecutionStatus"] not in {"Pending", "InProgress"} else None
-
-    shown = until(ended)
-    steps = {step["StepName"]: step for step in shown["StepExecutions"]}
-    assert shown["AutomationExecutionStatus"] == "Success", shown.get("FailureMessage")
-    assert shown["Outputs"]["Look.Output"] == [f"{machine.name} of {started}\n\n----------ERROR-------\nnoise\n"]
-    assert shown["Outputs"]["Look.Code"] == ["0"]
-    assert steps["Fail"]["Outputs"]["Status"] == ["Failed"]
-    assert "ResponseCode=[7], Output=[half-way\n" in steps["Fail"]["FailureMessage"]
-    assert machine.run(["cat", "/root/told"]).stdout == "status Failed code 7\n"
+    assert run.succeeded, run
+    assert run.output("Look.Output") == f"{enrolled_node.name} of {run.execution}\n\n----------ERROR-------\nnoise\n"
+    assert run.output("Look.Code") == "0"
+    assert run.steps["Fail"].outputs["Status"] == ["Failed"]
+    assert "ResponseCode=[7], Output=[half-way\n" in run.steps["Fail"].failure
+    assert enrolled_node.read("/root/told") == "status Failed code 7\n"
