@@ -1,0 +1,151 @@
+"""The probes against answers as the services document them, for what the local cloud does not answer."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+from tests.attestation.authority import issue
+from tests.deploy.publisher import pem
+
+from moorings.clouds.aws import Aws
+from moorings.doctor.aws import AwsProbes
+from moorings.doctor.model import Bucket, Caller, LambdaLimits, Parameter, Subscriptions, Unseen
+
+ROLE = "arn:aws:iam::111122223333:role/Deployer"
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+class _Clock:
+    def now(self) -> datetime:
+        return NOW
+
+    def wait(self, duration: timedelta) -> None:
+        raise AssertionError("the doctor waits for nothing")
+
+
+@contextmanager
+def _answering(service: str, tell: Callable[[Stubber], None]) -> Iterator[AwsProbes]:
+    session = boto3.Session(aws_access_key_id="x", aws_secret_access_key="y", region_name="eu-central-1")
+    aws = Aws(region="eu-central-1", session=session)
+    with Stubber(aws.client(service)) as stub:
+        tell(stub)
+        yield AwsProbes(aws, clock=_Clock(), anchors=None)
+        stub.assert_no_pending_responses()
+
+
+def test_simulated_rights_are_read_by_action_over_all_pages() -> None:
+    def result(action: str, decision: str) -> dict[str, Any]:
+        return {"EvalActionName": action, "EvalDecision": decision, "EvalResourceName": "*"}
+
+    def tell(stub: Stubber) -> None:
+        first = {"EvaluationResults": [result("s3:GetObject", "allowed")], "IsTruncated": True, "Marker": "m"}
+        rest = [result("kms:CreateKey", "implicitDeny"), result("iam:PassRole", "explicitDeny")]
+        stub.add_response("simulate_principal_policy", first)
+        stub.add_response("simulate_principal_policy", {"EvaluationResults": rest, "IsTruncated": False})
+
+    with _answering("iam", tell) as probes:
+        found = probes.simulated(ROLE, ["s3:GetObject", "kms:CreateKey", "iam:PassRole"])
+
+    assert found == {"s3:GetObject": True, "kms:CreateKey": False, "iam:PassRole": False}
+
+
+def test_who_may_not_simulate_sees_why() -> None:
+    def tell(stub: Stubber) -> None:
+        stub.add_client_error("simulate_principal_policy", "AccessDenied", "not authorized", http_status_code=403)
+
+    with _answering("iam", tell) as probes:
+        found = probes.simulated(ROLE, ["s3:GetObject"])
+
+    assert isinstance(found, Unseen)
+    assert "iam:SimulatePrincipalPolicy" in found.why
+
+
+def test_the_accounts_concurrency() -> None:
+    limit = {
+        "TotalCodeSize": 80_530_636_800, "CodeSizeUnzipped": 262_144_000, "CodeSizeZipped": 52_428_800,
+        "ConcurrentExecutions": 1_000, "UnreservedConcurrentExecutions": 950,
+    }  # fmt: skip
+    with _answering(
+        "lambda", lambda stub: stub.add_response("get_account_settings", {"AccountLimit": limit})
+    ) as probes:
+        assert probes.lambda_limits() == LambdaLimits(total=1_000, unreserved=950)
+
+
+def test_a_quota_and_one_that_does_not_exist() -> None:
+    def tell(stub: Stubber) -> None:
+        asked = {"ServiceCode": "ssm", "QuotaCode": "L-09101E66"}
+        stub.add_response("get_service_quota", {"Quota": {**asked, "Value": 300.0}}, asked)
+        stub.add_client_error("get_service_quota", "NoSuchResourceException", "no such quota")
+
+    with _answering("service-quotas", tell) as probes:
+        assert probes.quota("ssm", "L-09101E66") == 300.0
+        assert isinstance(probes.quota("ssm", "L-0"), Unseen)
+
+
+@pytest.mark.parametrize(("told", "ahead"), [("Sun, 22 Nov 2026 11:57:00 GMT", timedelta(minutes=3)), ("", None)])
+def test_the_clock_is_held_against_the_answers_date(told: str, ahead: timedelta | None) -> None:
+    answer = {
+        "Arn": ROLE, "Account": "111122223333", "UserId": "AROAEXAMPLE",
+        "ResponseMetadata": {"HTTPHeaders": {"date": told} if told else {}},
+    }  # fmt: skip
+    with _answering("sts", lambda stub: stub.add_response("get_caller_identity", answer)) as probes:
+        assert probes.caller() == Caller(arn=ROLE, account="111122223333", ahead=ahead)
+
+
+def test_a_setting_of_systems_manager() -> None:
+    setting = {"ServiceSetting": {"SettingId": "/ssm/parameter-store/high-throughput-enabled", "SettingValue": "true"}}
+    with _answering("ssm", lambda stub: stub.add_response("get_service_setting", setting)) as probes:
+        assert probes.service_setting("/ssm/parameter-store/high-throughput-enabled") == "true"
+
+
+def test_a_certificates_end_is_read_and_its_value_kept_nowhere() -> None:
+    certificate = pem(issue("an application")).decode()
+
+    def tell(stub: Stubber) -> None:
+        stub.add_response("get_parameter", {"Parameter": {"Name": "/m/s", "Value": certificate}})
+        stub.add_response("get_parameter", {"Parameter": {"Name": "/m/s", "Value": "a client secret"}})
+        stub.add_client_error("get_parameter", "ParameterNotFound")
+        stub.add_client_error("get_parameter", "AccessDeniedException", "no")
+
+    with _answering("ssm", tell) as probes:
+        found = probes.parameter("/m/s")
+        assert isinstance(found, Parameter)
+        assert found.expires_at is not None
+        assert probes.parameter("/m/s") == Parameter(name="/m/s", expires_at=None)
+        assert probes.parameter("/m/s") is None
+        assert isinstance(probes.parameter("/m/s"), Unseen)
+
+
+def test_only_a_subscription_with_an_arn_is_confirmed() -> None:
+    arns = ["arn:aws:sns:eu-central-1:111122223333:alarms:1", "PendingConfirmation"]
+    told = {"Subscriptions": [{"SubscriptionArn": each} for each in arns]}
+    with _answering("sns", lambda stub: stub.add_response("list_subscriptions_by_topic", told)) as probes:
+        assert probes.subscriptions("t") == Subscriptions(confirmed=1, pending=1)
+
+
+def test_a_bucket_that_was_made_without_settings_has_none() -> None:
+    def tell(stub: Stubber) -> None:
+        stub.add_response("get_bucket_versioning", {})
+        stub.add_client_error("get_bucket_encryption", "ServerSideEncryptionConfigurationNotFoundError")
+        stub.add_client_error("get_public_access_block", "NoSuchPublicAccessBlockConfiguration")
+
+    with _answering("s3", tell) as probes:
+        probes._aws._account = "111122223333"
+        assert probes.bucket("b") == Bucket(name="b", encrypted=False, versioned=False, private=False)
+
+
+def test_an_account_whose_federation_is_off() -> None:
+    def tell(stub: Stubber) -> None:
+        stub.add_client_error("get_outbound_web_identity_federation_info", "FeatureDisabled")
+        stub.add_response(
+            "get_outbound_web_identity_federation_info",
+            {"IssuerIdentifier": "https://id.tokens.sts.global.api.aws", "JwtVendingEnabled": True},
+        )
+
+    with _answering("iam", tell) as probes:
+        assert probes.issues_identities() is False
+        assert probes.issues_identities() is True
