@@ -73,7 +73,26 @@ def test_a_document_is_described_by_what_it_says(ssm: Any) -> None:
         (json.dumps(content(parameters={"a_b": {"type": "String"}})), "InvalidDocumentContent"),
         (json.dumps(content(parameters={"a": {"type": "Text"}})), "InvalidDocumentContent"),
         (json.dumps(content(parameters={"a": {"type": "Integer", "default": "1"}})), "InvalidDocumentContent"),
+        *(
+            (json.dumps(content(mainSteps=[STEP | change])), "InvalidDocumentContent")
+            for change in (
+                {"action": ["aws:runShellScript"]},
+                {"action": {"a": 1}},
+                {"name": 5},
+                {"inputs": "echo"},
+                {"precondition": {"StringEquals": [{}, "Linux"]}},
+            )
+        ),
+        *(
+            (json.dumps(content(parameters={"a": {"type": "String"} | change})), "InvalidDocumentContent")
+            for change in ({"type": ["String"]}, {"minItems": "x"}, {"maxChars": []}, {"allowedValues": 5})
+        ),
+        (json.dumps(content(files=5)), "InvalidDocumentContent"),
         (json.dumps({"schemaVersion": "1.2", "runtimeConfig": {}}), "InvalidDocumentContent"),
+        (
+            json.dumps({"schemaVersion": "1.2", "runtimeConfig": {"aws:runShellScript": {"properties": 5}}}),
+            "InvalidDocumentContent",
+        ),
         (json.dumps(content(description="x" * choices.MAX_DOCUMENT_BYTES)), "MaxDocumentSizeExceeded"),
     ],
 )

@@ -33,7 +33,8 @@ def fetch(world: "World", call: Call, content: Mapping[str, Any]) -> tuple[Attac
     checksum that differs, a file that the content names and nothing brings).
     """
     sources: Sequence[Mapping[str, Any]] = call.params.get("Attachments") or ()
-    declared: Mapping[str, Any] = content.get("files") or {}
+    files = content.get("files")
+    declared: Mapping[str, Any] = files if isinstance(files, Mapping) else {}
     found = [one for source in sources for one in _from_source(world, call, source, tuple(declared))]
     if len(found) > choices.MAX_ATTACHMENTS:
         raise ServiceError("ValidationException", f"A document has at most {choices.MAX_ATTACHMENTS} attachments.")

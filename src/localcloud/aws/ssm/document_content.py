@@ -29,6 +29,7 @@ PLUGINS = frozenset(
 _STORED = frozenset(
     {"Policy", "Session", "ApplicationConfiguration", "ApplicationConfigurationSchema", "DeploymentStrategy"}
 )
+_BOUNDS = ("minItems", "maxItems", "minChars", "maxChars")
 _NAME = re.compile(r"[a-zA-Z0-9_]{1,128}")
 _PARAMETER_NAME = re.compile(r"[a-zA-Z0-9]{1,64}")
 _REFERENCE = re.compile(r"\{\{\s*([^{}\s]+?)\s*\}\}")
@@ -96,6 +97,8 @@ def _check_command(content: Mapping[str, Any]) -> None:
     parameters = content.get("parameters") or {}
     if not isinstance(parameters, Mapping):
         raise invalid('"parameters" is not a map.')
+    if not isinstance(content.get("files") or {}, Mapping):
+        raise invalid('"files" is not a map.')
     for name, declared in parameters.items():
         _check_parameter(str(name), declared)
     body = _old_body(content) if str(schema).startswith("1.") else _steps(content)
@@ -114,14 +117,20 @@ def _wrong_schema(content: Mapping[str, Any]) -> ServiceError:
 def _check_parameter(name: str, declared: Any) -> None:
     if not _PARAMETER_NAME.fullmatch(name):
         raise invalid(f'Parameter name "{name}" is not alpha-numeric.')
-    if not isinstance(declared, Mapping) or declared.get("type") not in PARAMETER_TYPES:
+    kind = declared.get("type") if isinstance(declared, Mapping) else None
+    if not isinstance(kind, str) or kind not in PARAMETER_TYPES:
         raise invalid(f'Parameter "{name}" has no type, or one that is not supported.')
+    for bound in _BOUNDS:
+        if bound in declared and not str(declared[bound]).isdecimal():
+            raise invalid(f'{bound} of parameter "{name}" is not a number.')
+    if not isinstance(declared.get("allowedValues") or [], list):
+        raise invalid(f'allowedValues of parameter "{name}" is not a list.')
     pattern = declared.get("allowedPattern")
     if pattern is not None and java_patterns.compiled(str(pattern)) is None:
         # A pattern that only Java can read would silently let every value through.
         raise Unsupported(f"the local cloud cannot read allowedPattern of parameter {name}: {pattern}")
-    if "default" in declared and not _IS[declared["type"]](declared["default"]):
-        raise invalid(f'The default value of parameter "{name}" is not of the type {declared["type"]}.')
+    if "default" in declared and not _IS[kind](declared["default"]):
+        raise invalid(f'The default value of parameter "{name}" is not of the type {kind}.')
 
 
 def _old_body(content: Mapping[str, Any]) -> Any:
@@ -130,7 +139,8 @@ def _old_body(content: Mapping[str, Any]) -> Any:
         raise invalid('Missing "runtimeConfig".')
     for plugin, settings in plugins.items():
         _check_plugin(plugin)
-        if not isinstance(settings, Mapping) or not settings.get("properties"):
+        properties = settings.get("properties") if isinstance(settings, Mapping) else None
+        if not properties or not isinstance(properties, Mapping | list):
             raise invalid(f'Missing "properties" in {plugin}.')
     return plugins
 
@@ -147,17 +157,19 @@ def _steps(content: Mapping[str, Any]) -> Any:
             if not step.get(wanted):
                 raise invalid(f'Missing "{wanted}" in step detail.')
         _check_plugin(step["action"])
-        if not _NAME.fullmatch(str(step["name"])):
+        if not isinstance(step["name"], str) or not _NAME.fullmatch(step["name"]):
             raise invalid(f"StepName: {step['name']} is invalid.")
         if step["name"] in seen:
             raise invalid("Duplicate step names found in mainSteps of the document.")
         seen.add(step["name"])
         _check_precondition(step)
+        if not isinstance(step.get("inputs") or {}, Mapping):
+            raise invalid(f"The inputs of step {step['name']} are not a map.")
     return [step.get("inputs") for step in steps]
 
 
-def _check_plugin(plugin: str) -> None:
-    if plugin not in PLUGINS:
+def _check_plugin(plugin: Any) -> None:
+    if not isinstance(plugin, str) or plugin not in PLUGINS:
         raise invalid(f"Unknown action: {plugin}")
 
 
@@ -166,7 +178,7 @@ def _check_precondition(step: Mapping[str, Any]) -> None:
     if precondition is None:
         return
     operands = precondition.get("StringEquals") if isinstance(precondition, Mapping) else None
-    if not isinstance(operands, list) or len(operands) != 2 or len(precondition) != 1:
+    if operands is None or not _is_list_of_text(operands) or len(operands) != 2 or len(precondition) != 1:
         raise invalid(f"The precondition of step {step['name']} is not StringEquals with two operands.")
 
 
