@@ -52,5 +52,13 @@ def test_who_is_not_signed_in_is_told_so_and_not_thrown_out(bare: Cli) -> None:
     assert "credentials" in found["what"]
 
 
+def test_commands_lead_to_the_region_that_was_named_here(cli: Cli) -> None:
+    ended = cli("doctor", *STACKS, "--plan-nodes", "1500", "--region", "us-west-2", "--json")
+
+    commands = {each["check"]: each["command"] for each in ended.json["findings"]}
+    assert commands["hybrid-tier"].endswith("--setting-value advanced --region us-west-2")
+    assert commands["anchors"] == "moorings anchors update"
+
+
 def test_an_unknown_group_is_a_usage_error(cli: Cli) -> None:
     assert cli("doctor", "--only", "weather").code == 2

@@ -1,6 +1,7 @@
 """`moorings doctor`: what stands in the way of a deployment, or has gone wrong with one."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -66,9 +67,20 @@ def doctor(
         report = examine(
             ask, probes, on_group=lambda group: talk.now(f"looking at {group.value}") if talk.live else None
         )
-    _show(results, ask, report)
+    told = Report(findings=tuple(_placed(each, region=region, profile=profile) for each in report.findings))
+    _show(results, ask, told)
     if not report.well:
         raise typer.Exit(NOT_WELL_EXIT)
+
+
+def _placed(finding: Finding, *, region: str, profile: str) -> Finding:
+    """The finding with a command that works in the same place: an option that was given here is given there too."""
+    command = finding.command
+    # Trust anchors lie on this computer, in no Region.
+    if command.startswith(("aws ", "moorings ")) and not command.startswith("moorings anchors"):
+        options = (("--region", region), ("--profile", profile))
+        command += "".join(f" {option} {quote(value)}" for option, value in options if value)
+    return replace(finding, command=command)
 
 
 def _show(results: Results, ask: Ask, report: Report) -> None:

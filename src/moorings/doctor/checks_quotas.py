@@ -70,7 +70,7 @@ def _automations(seen: Seen) -> Iterator[Finding]:
     service, quota = AUTOMATIONS
     told = isinstance(seen.automations, float | int)
     limit = seen.automations if isinstance(seen.automations, float | int) else USUAL_AUTOMATIONS
-    source = "" if told else f" by AWS's default, as the account's own value cannot be seen ({_why(seen.automations)})"
+    source = "" if told else ", by AWS's default"
     adaptive = seen.adaptive == "True"
     hours = -(-seen.planned // limit) * RUN_MINUTES / 60 if seen.planned else 0
     what = f"{limit:,.0f} runs at a time{source}" + (
@@ -91,7 +91,7 @@ def _automations(seen: Seen) -> Iterator[Finding]:
             state=State.UNKNOWN,
             subject="Automation",
             what=what,
-            means="further runs wait in a queue, none is lost",
+            means=f"the account's own value cannot be seen ({_why(seen.automations)}); further runs wait in a queue",
             command=f"aws service-quotas get-service-quota --service-code {service} --quota-code {quota}",
         )
     else:
@@ -176,5 +176,10 @@ def _why(value: object) -> str:
 
 def _unknown(check: str, subject: str, why: str, means: str, command: str) -> Finding:
     return Finding(
-        check=check, state=State.UNKNOWN, subject=subject, what=f"cannot be seen: {why}", means=means, command=command
+        check=check,
+        state=State.UNKNOWN,
+        subject=subject,
+        what="cannot be seen",
+        means=f"{means} ({why})",
+        command=command,
     )
