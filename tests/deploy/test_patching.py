@@ -359,3 +359,17 @@ def test_both_functions_start_from_their_zip_and_layer_with_the_rights_they_need
     assert (kept.function_error, json.loads(kept.payload)) == ("", {"seen": 0})
     assert json.loads(asked.payload)["errorType"] == "CallFailed"
     assert "has no record in this stack" in json.loads(asked.payload)["errorMessage"]
+
+
+def test_a_vm_that_is_being_put_back_keeps_function_and_keeper(account: Account, name: str) -> None:
+    deployed = _deploy(account, _plan(name))
+    table, dynamodb = deployed.outputs["GuardTable"], account.aws.client("dynamodb")
+    for execution, phase in (("e-1", "restoring"), ("e-2", "restored")):
+        body = {"S": f'{{"execution":"{execution}","phase":"{phase}"}}'}
+        dynamodb.put_item(TableName=table, Item={"pk": {"S": f"run#{execution}"}, "body": body})
+
+    with pytest.raises(Refused, match="1 VMs are being put back, such as that of run e-1"):
+        _remove(account, name)
+
+    dynamodb.delete_item(TableName=table, Key={"pk": {"S": "run#e-1"}})
+    assert _remove(account, name).stacks == (name,)

@@ -173,12 +173,7 @@ def remove(
     gone already. Refused while the ledger is protected from deletion.
     """
     stacks = Stacks(aws, clock=clock)
-    found = stacks.find(stack)
-    if found and found.parameters.get("DeletionProtection") == "yes":
-        raise Refused(
-            f"the ledger of {stack} is protected from deletion",
-            remedy="deploy with DeletionProtection=no, then remove again",
-        )
+    found = require_removable(stack, aws=aws, clock=clock)
     gone = []
     on_progress(Step(f"deleting stack {stack}"))
     if stacks.delete(stack, on_event=on_progress):
@@ -202,6 +197,17 @@ def remove(
         bucket=artifacts.remove_empty_bucket(),
         kept=(*_kept(found), *_kept_endpoint(stack, shared)),
     )
+
+
+def require_removable(stack: str, *, aws: Aws, clock: Clock) -> Stack | None:
+    """The stack, if there is one; Refused if `remove` would refuse it now."""
+    found = Stacks(aws, clock=clock).find(stack)
+    if found and found.parameters.get("DeletionProtection") == "yes":
+        raise Refused(
+            f"the ledger of {stack} is protected from deletion",
+            remedy="deploy with DeletionProtection=no, then remove again",
+        )
+    return found
 
 
 def _check(plan: EnrolmentPlan) -> None:

@@ -17,7 +17,7 @@ from moorings.deploy import runbooks, steps, templates
 from moorings.deploy.anchor_store import notices
 from moorings.deploy.artifacts import Artifacts, key_of
 from moorings.deploy.package import DEFAULT_PLATFORM, FunctionPlatform, Package, build, build_layer
-from moorings.deploy.running import executions_of
+from moorings.deploy.running import executions_of, restores_of
 from moorings.deploy.stacks import ChangeSet, Stack, Stacks, StackSpec
 from moorings.deploy.steps import TAGS, Approve, Notice, Progress, Step, approved, make, quiet
 from moorings.errors import Conflict, Misconfigured, Refused
@@ -176,14 +176,12 @@ def remove(
 ) -> Removed:
     """Take patching down: the stack with its runbook, then zips and layers. What stays is said in `kept`.
 
-    Refused while the table is protected from deletion, and while a run is going on: without function and keeper nobody
-    would start a VM again that a run has stopped. `artifact_bucket` is needed only if a bucket was given and the stack
-    is gone already.
+    Refused while the table is protected from deletion, and while a run is going on or a VM is being put back: without
+    function and keeper nobody would start a VM again that a run has stopped. `artifact_bucket` is needed only if a
+    bucket was given and the stack is gone already.
     """
     stacks = Stacks(aws, clock=clock)
-    found = stacks.find(stack)
-    if found:
-        _check_removable(found, aws)
+    found = require_removable(stack, aws=aws, clock=clock)
     gone = []
     on_progress(Step(f"deleting stack {stack}"))
     if stacks.delete(stack, on_event=on_progress):
@@ -193,6 +191,14 @@ def remove(
     artifacts = Artifacts(aws, bucket=bucket)
     versions = artifacts.remove(stack=stack)
     return Removed(stacks=tuple(gone), artifacts=versions, bucket=artifacts.remove_empty_bucket(), kept=_kept(found))
+
+
+def require_removable(stack: str, *, aws: Aws, clock: Clock) -> Stack | None:
+    """The stack, if there is one; Refused if `remove` would refuse it now."""
+    found = Stacks(aws, clock=clock).find(stack)
+    if found:
+        _check_removable(found, aws)
+    return found
 
 
 def _check_given(plan: PatchingPlan) -> None:
@@ -266,6 +272,13 @@ def _check_removable(found: Stack, aws: Aws) -> None:
         raise Refused(
             f"{len(running)} runs of {runbook} are going on, such as {running[0]}",
             remedy="wait for them, or stop them with `moorings patch cancel` and give the keeper a few minutes",
+        )
+    table = found.outputs.get("GuardTable", "")
+    restoring = restores_of(table, aws=aws) if table else []
+    if restoring:
+        raise Refused(
+            f"{len(restoring)} VMs are being put back, such as that of run {restoring[0]}",
+            remedy=f"wait until the keeper has done it: `moorings patch watch {restoring[0]}`",
         )
 
 

@@ -1,9 +1,13 @@
-"""Automation executions of a runbook that are going on: what must not lose its function."""
+"""Executions and restores that are going on: what must not lose its function and its keeper."""
 
 from moorings.clouds.aws import Aws, calling
+from moorings.patching.model import Phase
 
 # States in which an execution still has steps to do.
 _GOING_ON = ["Pending", "InProgress", "Waiting", "Cancelling"]
+# How the table of a patching stack has its records.
+_RUNS = "run#"
+_RESTORING = f'"phase":"{Phase.RESTORING.value}"'
 
 
 def executions_of(runbook: str, *, aws: Aws) -> list[str]:
@@ -21,4 +25,26 @@ def executions_of(runbook: str, *, aws: Aws) -> list[str]:
                 for each in page["AutomationExecutionMetadataList"]
                 if each["DocumentName"] == runbook
             ]
+    return found
+
+
+def restores_of(table: str, *, aws: Aws) -> list[str]:
+    """The executions whose VM is being put back, as their records in a patching stack's table tell.
+
+    The keeper carries on with these though their execution may have ended long ago.
+    """
+    found = []
+    with calling("dynamodb:Scan"):
+        for page in (
+            aws.client("dynamodb")
+            .get_paginator("scan")
+            .paginate(
+                TableName=table,
+                FilterExpression="begins_with(#pk, :runs) AND contains(#body, :restoring)",
+                ProjectionExpression="#pk",
+                ExpressionAttributeNames={"#pk": "pk", "#body": "body"},
+                ExpressionAttributeValues={":runs": {"S": _RUNS}, ":restoring": {"S": _RESTORING}},
+            )
+        ):
+            found += [item["pk"]["S"].removeprefix(_RUNS) for item in page["Items"]]
     return found
