@@ -1,5 +1,6 @@
 """What the doctor makes of what was seen: states, meanings and commands, without any cloud."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,11 +16,13 @@ from moorings.doctor import checks_stacks as stacks
 from moorings.doctor.catalogue import CHECKS
 from moorings.doctor.model import (
     Alarm,
+    Ask,
     Bucket,
     Caller,
     Endpoint,
     Finding,
     Function,
+    Group,
     LambdaLimits,
     Parameter,
     Resource,
@@ -29,6 +32,7 @@ from moorings.doctor.model import (
     Unseen,
     Vpc,
 )
+from moorings.doctor.service import examine
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 DENIED = Unseen("ssm:GetServiceSetting is not allowed")
@@ -363,3 +367,30 @@ def test_a_bucket_that_is_open_says_how_to_close_it() -> None:
     assert all(" --bucket b --" in each.command for each in found)
     closed = Bucket(name="b", encrypted=True, versioned=True, private=True)
     assert _of(credentials.bucket("b", closed), "artifact-bucket").state is State.OK
+
+
+class _Narrow:
+    """An identity that may work on its own stacks' resources alone."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+
+    def simulated(self, arn: str, actions: Sequence[str], resource: str = "*") -> dict[str, bool]:
+        assert arn == "arn:aws:iam::111122223333:role/Deployer"
+        self.asked += [(each, resource) for each in actions]
+        return dict.fromkeys(actions, "/en" in resource or ":en" in resource or "artifacts" in resource)
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_: ROLE if name == "caller" else None
+
+
+def test_rights_on_just_what_the_stacks_make_are_enough() -> None:
+    narrow: Any = _Narrow()
+    ask = Ask(region="eu-central-1", enrolment="en", patching="en", groups=frozenset({Group.RIGHTS}))
+
+    missing = {each.subject for each in examine(ask, narrow).needing_action}
+
+    assert ("lambda:CreateFunction", "arn:aws:lambda:eu-central-1:111122223333:function:en-Function-1") in narrow.asked
+    assert ("iam:PassRole", "arn:aws:iam::111122223333:role/en-Role-1") in narrow.asked
+    assert "kms:CreateKey" in missing
+    assert not {each for each in missing if each.startswith(("lambda:", "iam:", "dynamodb:", "cloudformation:", "s3:"))}

@@ -60,12 +60,13 @@ class AwsProbes:
 
         return _seen("sts:GetCallerIdentity", ask)
 
-    def simulated(self, arn: str, actions: Sequence[str]) -> Mapping[str, bool] | Unseen:
+    def simulated(self, arn: str, actions: Sequence[str], resource: str = "*") -> Mapping[str, bool] | Unseen:
         def ask() -> Mapping[str, bool]:
             found = {}
             for start in range(0, len(actions), _AT_ONCE):
                 pages = self._aws.client("iam").get_paginator("simulate_principal_policy")
-                for page in pages.paginate(PolicySourceArn=arn, ActionNames=list(actions[start : start + _AT_ONCE])):
+                some = list(actions[start : start + _AT_ONCE])
+                for page in pages.paginate(PolicySourceArn=arn, ActionNames=some, ResourceArns=[resource]):
                     for each in page["EvaluationResults"]:
                         found[str(each["EvalActionName"])] = each["EvalDecision"] == "allowed"
             return found

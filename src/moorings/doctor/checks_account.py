@@ -98,7 +98,7 @@ def rights(caller: Caller | Unseen, simulated: Mapping[str, bool] | Unseen) -> l
     simulate = f"aws iam simulate-principal-policy --policy-source-arn {role_of(caller.arn)}"
     missing = [action for action, allowed in simulated.items() if not allowed]
     if not missing:
-        what = f"all {len(simulated)} actions are allowed; conditions on resources were not looked at"
+        what = f"all {len(simulated)} actions are allowed; conditions were not looked at"
         return [Finding(check="rights", state=State.OK, subject="rights", what=what)]
     return [
         Finding(

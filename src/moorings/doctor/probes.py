@@ -25,8 +25,8 @@ class Probes(Protocol):
     def caller(self) -> Caller | Unseen:
         """Who is signed in."""
 
-    def simulated(self, arn: str, actions: Sequence[str]) -> Mapping[str, bool] | Unseen:
-        """Action → whether the identity's policies allow it, on any resource."""
+    def simulated(self, arn: str, actions: Sequence[str], resource: str = "*") -> Mapping[str, bool] | Unseen:
+        """Action → whether the identity's policies allow it on that resource."""
 
     def lambda_limits(self) -> LambdaLimits | Unseen:
         """Concurrent executions that the account has."""

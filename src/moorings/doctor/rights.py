@@ -132,3 +132,34 @@ PURPOSES: Mapping[str, str] = {
     for purpose, actions in table.items()
     for action in actions
 }
+
+PATCHING_ACTIONS = frozenset(action for actions in PATCHING.values() for action in actions)
+_OBJECTS = frozenset({"s3:DeleteObjectVersion", "s3:GetObject", "s3:PutObject"})
+_LAYERS = frozenset({"lambda:DeleteLayerVersion", "lambda:GetLayerVersion", "lambda:PublishLayerVersion"})
+
+
+def place(action: str, *, account: str, region: str, partition: str, stack: str) -> str:
+    """An ARN on which the action will be needed, for policies that allow it there alone; `*` if it knows no resource.
+
+    Names that CloudFormation makes begin with the stack's; what follows is made up, and so is the rest of other ids.
+    """
+    service, _, name = action.partition(":")
+    here = f"arn:{partition}:{service}:{region}:{account}"
+    bucket = f"arn:{partition}:s3:::moorings-artifacts-{account}-{region}"
+    if action in _OBJECTS:
+        return f"{bucket}/{stack}/zip"
+    if action in _LAYERS:
+        return f"{here}:layer:{stack}-AzureLayer"
+    if service == "ssm" and "Document" in name:
+        return f"{here}:document/Azure-PatchVMWithRollback"
+    return {
+        "s3": bucket,
+        "cloudformation": f"{here}:stack/{stack}/00000000-0000-0000-0000-000000000000",
+        "lambda": f"{here}:function:{stack}-Function-1",
+        "iam": f"arn:{partition}:iam::{account}:role/{stack}-Role-1",
+        "dynamodb": f"{here}:table/{stack}-Table-1",
+        "events": f"{here}:rule/{stack}-Rule-1",
+        "logs": f"{here}:log-group:/aws/lambda/{stack}-Function-1",
+        "cloudwatch": f"{here}:alarm:{stack}-Alarm-1",
+        "apigateway": f"arn:{partition}:apigateway:{region}::/restapis",
+    }.get(service, "*")

@@ -12,7 +12,7 @@ from moorings.doctor import checks_stacks as stacks
 from moorings.doctor.checks_stacks import ENROLMENT, PATCHING, Kind
 from moorings.doctor.model import Ask, Caller, Finding, Group, Report, StackFacts, Unseen
 from moorings.doctor.probes import Probes
-from moorings.doctor.rights import PURPOSES
+from moorings.doctor.rights import PATCHING_ACTIONS, PURPOSES, place
 
 Told = Callable[[Group], None]
 _NO_VM = "moorings-doctor-looks-for-no-vm"
@@ -57,8 +57,26 @@ def _identity(site: _Site) -> list[Finding]:
 def _rights(site: _Site) -> list[Finding]:
     if isinstance(site.caller, Unseen) or site.caller.is_root:
         return account.rights(site.caller, {})
-    simulated = site.probes.simulated(account.role_of(site.caller.arn), tuple(PURPOSES))
-    return account.rights(site.caller, simulated)
+    return account.rights(site.caller, _simulated(site, site.caller))
+
+
+def _simulated(site: _Site, caller: Caller) -> Mapping[str, bool] | Unseen:
+    """On any resource first; what is denied there may still be allowed on just what will be made."""
+    who = account.role_of(caller.arn)
+    found = site.probes.simulated(who, tuple(PURPOSES))
+    if isinstance(found, Unseen):
+        return found
+    narrow: dict[str, list[str]] = {}
+    for action in (each for each, allowed in found.items() if not allowed):
+        stack = site.ask.patching if action in PATCHING_ACTIONS else site.ask.enrolment
+        partition = caller.arn.split(":")[1]
+        where = place(action, account=caller.account, region=site.ask.region, partition=partition, stack=stack)
+        if where != "*":
+            narrow.setdefault(where, []).append(action)
+    for where, actions in narrow.items():
+        again = site.probes.simulated(who, actions, where)
+        found = {**found, **(again if not isinstance(again, Unseen) else {})}
+    return found
 
 
 def _clock(site: _Site) -> list[Finding]:
