@@ -38,6 +38,7 @@ def test_the_commands_are_those_that_the_manual_promises() -> None:
 
     assert {
         "moorings demo",
+        "moorings deploy",
         "moorings destroy",
         "moorings export",
         "moorings doctor",

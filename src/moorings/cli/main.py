@@ -7,7 +7,20 @@ from typing import Annotated
 
 import typer
 
-from moorings.cli import anchors, automation, azure, demo, destroy, doctor, enrolment, export, local, nodes, patch
+from moorings.cli import (
+    anchors,
+    automation,
+    azure,
+    demo,
+    deploy,
+    destroy,
+    doctor,
+    enrolment,
+    export,
+    local,
+    nodes,
+    patch,
+)
 from moorings.cli.door import guarded
 
 app = typer.Typer(
@@ -25,6 +38,7 @@ app.add_typer(anchors.app, name="anchors")
 local.app.add_typer(automation.app, name="automation")
 app.add_typer(local.app, name="local")
 app.command("doctor")(doctor.doctor)
+app.command("deploy")(deploy.deploy)
 app.command("destroy")(destroy.destroy)
 app.command("export")(export.export)
 app.command("demo")(demo.demo)
