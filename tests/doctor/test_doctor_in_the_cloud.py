@@ -116,6 +116,19 @@ def test_what_somebody_changed_by_hand_is_named(standing: Standing) -> None:
     assert told["alarms-there"].subject == "KeeperErrorsAlarm"
 
 
+def test_rights_are_simulated_by_action(standing: Standing) -> None:
+    aws = standing.account.aws
+    probes = AwsProbes(aws, clock=SystemClock(), anchors=None)
+    described = aws.client("cloudformation").describe_stacks(StackName=standing.ask.patching)["Stacks"][0]["Outputs"]
+    role = next(each["OutputValue"] for each in described if each["OutputKey"] == "FunctionRoleArn")
+    table = next(each["OutputValue"] for each in described if each["OutputKey"] == "GuardTable")
+    arn = f"arn:aws:dynamodb:{aws.region}:{aws.account}:table/{table}"
+
+    found = probes.simulated(role, ["dynamodb:GetItem", "dynamodb:DeleteTable"], arn)
+
+    assert found == {"dynamodb:GetItem": True, "dynamodb:DeleteTable": False}
+
+
 def test_a_group_alone_asks_for_nothing_else(standing: Standing) -> None:
     report = _examined(standing.account, standing.ask, Group.ARTIFACTS)
 

@@ -98,7 +98,7 @@ def test_a_region_is_where_its_credential_scope_says(cloud: LocalCloud) -> None:
     ("service", "operation", "params"),
     [
         ("ssm", "start_session", {"Target": "mi-0123456789abcdef0"}),  # moto has the service, not the operation
-        ("iam", "simulate_principal_policy", {"PolicySourceArn": "a" * 20, "ActionNames": ["ssm:GetParameter"]}),
+        ("iam", "simulate_custom_policy", {"PolicyInputList": ["{}"], "ActionNames": ["ssm:GetParameter"]}),
         ("lambda", "list_capacity_providers", {}),
         ("s3", "get_bucket_replication", {"Bucket": "bucket"}),
         ("ec2", "describe_aggregate_id_format", {}),

@@ -16,6 +16,7 @@ from localcloud.aws.cloudformation import operations as cloudformation
 from localcloud.aws.dynamodb import operations as dynamodb
 from localcloud.aws.functions import operations as functions
 from localcloud.aws.iam import operations as iam
+from localcloud.aws.iam import simulation
 from localcloud.aws.ssm import operations as ssm
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ OWNERS = (
     notifications.operations,
     event_bus.operations,
     iam.operations,
+    simulation.operations,
     dynamodb.operations,
     ssm.operations,
     functions.operations,

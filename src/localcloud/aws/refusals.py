@@ -22,7 +22,6 @@ REFUSED: Mapping[tuple[str, str], str] = {
     ("cloudformation", "DetectStackDrift"): "nothing looks for drift",
     ("cloudformation", "DetectStackResourceDrift"): "nothing looks for drift",
     ("cloudformation", "DescribeStackDriftDetectionStatus"): "nothing looks for drift",
-    ("iam", "SimulatePrincipalPolicy"): "moto has no policy evaluation",
     ("iam", "SimulateCustomPolicy"): "moto has no policy evaluation",
     ("iam", "CreateAccessKey"): "users have no keys here; the operator and roles have",
     ("sts", "AssumeRole"): "only functions and managed nodes take on roles here",

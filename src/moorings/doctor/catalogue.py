@@ -25,7 +25,6 @@ CHECKS: Mapping[str, Check] = {
         group=Group.RIGHTS,
         looks_at="every action that deploying, looking and removing need, by name",
         calls=("iam:SimulatePrincipalPolicy",),
-        local=False,
     ),
     "clock-skew": Check(
         group=Group.CLOCK,
