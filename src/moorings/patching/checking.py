@@ -179,7 +179,7 @@ def _node(ask: CheckAsk, outside: Outside, vm: Vm | None) -> Iterator[Finding]:
 # -- rights
 
 _DISKS_OF_SOURCE = tuple(action for action in refusals.DISK_ACTIONS if "/disks/" in action)
-MONITOR_ACTIONS = ("Microsoft.Compute/locations/operations/read", "Microsoft.Compute/locations/diskOperations/read")
+MONITOR = "Microsoft.Compute/locations/operations/read"  # disks and snapshots tell themselves how far they are
 AUTHORIZATION_ACTIONS = ("Microsoft.Authorization/locks/read", "Microsoft.Authorization/permissions/read")
 JOIN = "Microsoft.Network/networkInterfaces/join/action"
 ASSIGN = "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action"
@@ -201,8 +201,7 @@ PURPOSES: Mapping[str, str] = {
     "Microsoft.Compute/snapshots/write": "take the checkpoint",
     "Microsoft.Compute/snapshots/delete": "delete it",
     "Microsoft.Compute/snapshots/beginGetAccess/action": "make a disk from it: Azure asks for it on the source",
-    MONITOR_ACTIONS[0]: "follow what it began on the VM",
-    MONITOR_ACTIONS[1]: "follow what it began on disks and snapshots",
+    MONITOR: "follow what it began on the VM",
     AUTHORIZATION_ACTIONS[0]: "see locks before they are in the way",
     AUTHORIZATION_ACTIONS[1]: "see these rights before anything is touched",
     JOIN: "write the VM: Azure asks for it on each network interface",
@@ -216,7 +215,7 @@ def rights_needed(ref: VmRef, vm: Vm | None, disks: Iterable[Disk]) -> dict[str,
     """Scope → actions that a run may need there. Of a VM that cannot be seen, what every VM needs."""
     needed: dict[str, tuple[str, ...]] = {
         ref.id: (*AUTHORIZATION_ACTIONS, *refusals.VM_ACTIONS),
-        ref.group_id: (*refusals.DISK_ACTIONS, *MONITOR_ACTIONS),
+        ref.group_id: (*refusals.DISK_ACTIONS, MONITOR),
     }
     for disk in disks:
         # The checkpoint lies beside the VM, the disk may lie elsewhere.
