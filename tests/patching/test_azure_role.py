@@ -87,7 +87,7 @@ class Ground:
         )
 
     def done(self, monitor: str) -> None:
-        """Follow an operation to its end, as runs do."""
+        """Follow an operation on the VM to its end, as runs do: disks and snapshots tell themselves how far they are."""
         for _ in range(2_000):
             if not monitor or self.compute.operation(monitor).state is not OperationState.RUNNING:
                 return
@@ -115,17 +115,16 @@ class Ground:
         snapshot, made = ref.child("snapshots", "mo-1"), ref.child("disks", "mo-1")
         body = {"location": disk.location, "tags": {}}
         copied = {"creationData": {"createOption": "Copy", "sourceResourceId": disk.id}, "incremental": True}
-        self.done(compute.put_snapshot(snapshot, {**body, "properties": copied}))
-        assert compute.snapshot(snapshot) is not None
+        compute.put_snapshot(snapshot, {**body, "properties": copied})
+        self.settled(lambda: compute.snapshot(snapshot))
         properties = {
             "creationData": {"createOption": "Copy", "sourceResourceId": snapshot},
             **{key: disk.properties[key] for key in ("osType", "hyperVGeneration") if key in disk.properties},
         }
-        self.done(
-            compute.put_disk(
-                made, {**body, "sku": disk.wire["sku"], "zones": disk.wire.get("zones"), "properties": properties}
-            )
+        compute.put_disk(
+            made, {**body, "sku": disk.wire["sku"], "zones": disk.wire.get("zones"), "properties": properties}
         )
+        self.settled(lambda: compute.disk(made))
         self.done(compute.power_off(ref, hard=True))
         self.done(compute.deallocate(ref))
         for whole, disk_id in ((True, made), (False, disk.id)):

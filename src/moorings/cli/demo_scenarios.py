@@ -65,31 +65,34 @@ class Scenario:
 
 def scenarios() -> tuple[Scenario, ...]:
     """All of them, those that take long first."""
-    from localcloud.machines.updates import Update  # noqa: PLC0415 - an optional extra
+    return (*_silent(), *_put_back(), *_left_alone(), *_well())
 
-    def update(*effects: str, reboot: bool = False) -> "tuple[Update, ...]":
-        files = (("/opt/app/version", "2\n"), ("/opt/app/changes", "a new version\n"))
-        return (Update(id="app-2", title="App 2", files=files, needs_reboot=reboot, effects=effects),)
 
-    good, breaks = update(), update("stop-service web")
-    rolled_back, unchanged, patched = Outcome.ROLLED_BACK, Outcome.UNCHANGED, Outcome.PATCHED
+def _silent() -> tuple[Scenario, ...]:
+    """The node is not heard of again."""
     return (
         Scenario(
             key="no-boot",
             title="does not boot",
-            expected=rolled_back,
-            updates=update("no-boot", reboot=True),
+            expected=Outcome.ROLLED_BACK,
+            updates=_update("no-boot", reboot=True),
             parameters=BRIEF,
         ),
         Scenario(
             key="agent-dies",
             os="debian-12",
             title="agent dies mid-way",
-            expected=rolled_back,
-            updates=update("agent-gone"),
+            expected=Outcome.ROLLED_BACK,
+            updates=_update("agent-gone"),
             parameters=BRIEF,
         ),
-        Scenario(key="stuck-snapshot", title="snapshot stuck", expected=unchanged, updates=good, begun=_snapshot_stuck),
+    )
+
+
+def _put_back() -> tuple[Scenario, ...]:
+    """The update stops what the server is there for."""
+    breaks, rolled_back = _update("stop-service web"), Outcome.ROLLED_BACK
+    return (
         Scenario(
             key="no-way-back",
             title="restore impossible",
@@ -123,31 +126,21 @@ def scenarios() -> tuple[Scenario, ...]:
             parameters=BRIEF,
             before=_one_update_fails,
         ),
+    )
+
+
+def _left_alone() -> tuple[Scenario, ...]:
+    """Something speaks against patching."""
+    good, unchanged = _update(), Outcome.UNCHANGED
+    return (
+        Scenario(key="stuck-snapshot", title="snapshot stuck", expected=unchanged, updates=good, begun=_snapshot_stuck),
         Scenario(
             key="twice",
             title="two runs at once: second",
             expected=unchanged,
-            updates=update("takes 120"),
+            updates=_update("takes 120"),
             twice=True,
         ),
-        Scenario(
-            key="reboot",
-            os="rhel-9",
-            title="good, with a reboot",
-            expected=patched,
-            wrong=False,
-            updates=update(reboot=True),
-        ),
-        Scenario(key="good", os="debian-12", title="good", expected=patched, wrong=False, updates=good),
-        Scenario(
-            key="exit-1",
-            title="exit 1, but all is well",
-            expected=patched,
-            wrong=False,
-            updates=update("exit-1"),
-            warns=True,
-        ),
-        Scenario(key="compliant", os="sles-15", title="compliant already", expected=unchanged, wrong=False),
         Scenario(key="no-snapshot", title="snapshot fails", expected=unchanged, updates=good, begun=_snapshot_fails),
         Scenario(key="impostor", title="node claims another VM", expected=unchanged, updates=good, before=_pretend),
         Scenario(
@@ -159,6 +152,31 @@ def scenarios() -> tuple[Scenario, ...]:
             ready=_is_offline,
         ),
     )
+
+
+def _well() -> tuple[Scenario, ...]:
+    """Nothing is wrong at the end."""
+    reboot, good, patched = _update(reboot=True), _update(), Outcome.PATCHED
+    return (
+        Scenario(key="reboot", os="rhel-9", title="good, with a reboot", expected=patched, wrong=False, updates=reboot),
+        Scenario(key="good", os="debian-12", title="good", expected=patched, wrong=False, updates=good),
+        Scenario(
+            key="exit-1",
+            title="exit 1, but all is well",
+            expected=patched,
+            wrong=False,
+            updates=_update("exit-1"),
+            warns=True,
+        ),
+        Scenario(key="compliant", os="sles-15", title="compliant already", expected=Outcome.UNCHANGED, wrong=False),
+    )
+
+
+def _update(*effects: str, reboot: bool = False) -> "tuple[Update, ...]":
+    from localcloud.machines.updates import Update  # noqa: PLC0415 - an optional extra
+
+    files = (("/opt/app/version", "2\n"), ("/opt/app/changes", "a new version\n"))
+    return (Update(id="app-2", title="App 2", files=files, needs_reboot=reboot, effects=effects),)
 
 
 def _snapshot(play: Play) -> str:
