@@ -87,7 +87,7 @@ class Ground:
         )
 
     def done(self, monitor: str) -> None:
-        """Follow an operation on the VM to its end, as runs do: disks and snapshots tell themselves how far they are."""
+        """Follow an operation on the VM to its end, as runs do; disks and snapshots tell their state themselves."""
         for _ in range(2_000):
             if not monitor or self.compute.operation(monitor).state is not OperationState.RUNNING:
                 return
