@@ -37,11 +37,17 @@ class Entry:
 def contents(disk: Path) -> dict[str, Entry]:
     """Every file on a disk by its path; two disks with equal contents hold the same, byte for byte."""
     found: dict[str, Entry] = {}
-    for folder, folders, files in os.walk(disk):
-        for path in (Path(folder, name) for name in (*folders, *files)):
-            with suppress(FileNotFoundError):
-                found[str(path.relative_to(disk))] = _entry(path)
+    _note(disk, disk, found)
     return found
+
+
+def _note(folder: Path, disk: Path, found: dict[str, Entry]) -> None:
+    with suppress(FileNotFoundError), _readable(folder, folder.lstat()):
+        for path in (folder / name for name in _listed(folder)):
+            with suppress(FileNotFoundError):
+                entry = found[str(path.relative_to(disk))] = _entry(path)
+                if entry.kind == "folder":
+                    _note(path, disk, found)
 
 
 def _entry(path: Path) -> Entry:

@@ -21,6 +21,7 @@ from moorings.cli.patch_report import made_of, written
 from moorings.clock import SystemClock
 from moorings.clouds.aws import Aws
 from moorings.deploy import patching
+from moorings.errors import Refused
 from moorings.nodes.aws import SsmFleet
 
 if TYPE_CHECKING:
@@ -91,7 +92,10 @@ class Patching:
     def take_down(self) -> None:
         """Remove the stack as `patch remove` does, whatever was built."""
         if self._building is not None and self._building.exception() is None:
-            patching.remove(STACK, aws=self._aws, clock=self._clock)
+            try:
+                patching.remove(STACK, aws=self._aws, clock=self._clock)
+            except Refused as refused:  # a run has not ended in its time; its cloud goes now, and all in it
+                self._talk.say(refused.message, mark="failed")
 
     def _build(self, made: "Future[Harbour]") -> None:
         application = self._cloud.azure.entra.application("moorings")

@@ -7,6 +7,8 @@ from moorings.patching.executions import FAILED, Execution
 from moorings.patching.model import Conclusion, Phase, Run, vm_ref
 
 NOT_BEGUN = "NotBegun"
+# What the service shows as the output of a step that did not run.
+_NO_OUTPUT = "No output available yet"
 OUTCOME, REASON, REMEDY, WRONG = "Report.Outcome", "Report.Reason", "Report.Remedy", "Report.Wrong"
 
 
@@ -107,7 +109,7 @@ class Standing:
 
     def _output(self, name: str) -> str:
         value = self.execution.outputs.get(name, "") if self.execution else ""
-        return "" if "{{" in value else value
+        return "" if "{{" in value or value.startswith(_NO_OUTPUT) else value
 
 
 def short_name(resource_id: str) -> str:

@@ -2,8 +2,11 @@
 
 import os
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -98,3 +101,28 @@ def test_disks_that_differ_in_a_byte_a_mode_or_a_file_are_told_apart(disk: Path,
         copy(disk, other)
         change(other)
         assert contents(other) != contents(disk)
+
+
+@root
+def test_a_folder_that_its_owner_may_not_enter_is_looked_into_all_the_same() -> None:
+    """Machines of ordinary users leave such folders, because inside root enters them; their modes stay."""
+    look = (
+        "import os, sys; from pathlib import Path; from localcloud.azure.disk_copy import contents;"
+        "os.seteuid(65534); print(*sorted(contents(Path(sys.argv[1]))))"
+    )
+    with TemporaryDirectory() as place:
+        vault = Path(place, "vault")
+        vault.mkdir()
+        (vault / "key").write_text("key")
+        for path in (vault / "key", vault, Path(place)):
+            os.chown(path, 65534, 65534)
+        vault.chmod(0o600)
+
+        told = subprocess.run(
+            [sys.executable, "-c", look, place],
+            capture_output=True, text=True, timeout=20, check=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )  # fmt: skip
+
+        assert told.stdout.split() == ["vault", "vault/key"]
+        assert stat.S_IMODE(vault.stat().st_mode) == 0o600
