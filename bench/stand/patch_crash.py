@@ -190,6 +190,7 @@ def _walk(
     stand: PatchStand, path: Path, *, arm: Callable[[Trial], Callable[[], bool]] = lambda _trial: lambda: False
 ) -> Walked:
     stand.cloud.azure.faults.clear()
+    stand.cloud.functions.retire()  # what a cold start asks for is a call like any other
     trial = Trial(stand)
     path.arrange(trial)
     fired = arm(trial)

@@ -6,6 +6,7 @@ compared with it.
 
 import itertools
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from bench.stand.light_nodes import LightNode
@@ -16,6 +17,7 @@ from moorings.patching.deleting import CHECKPOINT, ROLES, expiry_of
 from moorings.patching.model import TAG_EXECUTION, TAG_EXPIRY, TAG_NAME, TAG_ROLE, Outcome, Phase
 
 PATIENCE = 180.0  # seconds for one run
+GLANCE = 0.02  # seconds
 KEEPER_RUNS = 25  # more than any path needs
 KEPT_FOR_A_PERSON = {Outcome.ROLLBACK_FAILED, Outcome.UNDECIDED}
 # As short as they go: what is killed are calls, not pauses.
@@ -47,11 +49,12 @@ class Trial:
             if cancel_when(self):
                 self.stand.aws.client("ssm").stop_automation_execution(AutomationExecutionId=self.execution)
                 break
-            self.stand.cloud.world.stopping.wait(0.02)
+            self.stand.cloud.world.stopping.wait(GLANCE)
         engine.wait(self.execution, PATIENCE)
 
     def keep(self, *, dying: bool = False) -> None:
         """A run of the keeper at the time at which the run wants to be looked at; `dying`: it may be killed."""
+        self._a_minute_passes()
         self._hurry()
         answer = self.stand.keep()
         assert dying or not answer["error"], answer
@@ -65,7 +68,6 @@ class Trial:
         for _ in range(KEEPER_RUNS):
             if self._settled():
                 break
-            self.stand.cloud.world.stopping.wait(0.25)  # deletes and starts take their time
             self.keep(dying=dying)
         else:
             raise AssertionError(f"the keeper never ends: {self.stand.record(self.execution)}")
@@ -160,9 +162,24 @@ class Trial:
         return run is None or (run.phase is Phase.OVER and run.look_at is None)
 
     def _up_or_coming_up(self) -> bool:
+        return self._at_work() or self.node.vm.power in {"running", "starting"}
+
+    def _at_work(self) -> bool:
+        """Whether Azure changes the VM, or one of the resources of this run."""
         with self._state.lock:
-            at_work = self._state.operations.holder(key(self.node.vm.id)) is not None
-        return at_work or self.node.vm.power in {"running", "starting"}
+            found = [*self._state.disks.values(), *self._state.snapshots.values()]
+            ours = [one.key for one in found if one.tags.get(TAG_EXECUTION) == self.execution]
+            keys = [key(self.node.vm.id), self._original, *ours]
+            return any(self._state.operations.holder(one) is not None for one in keys)
+
+    def _a_minute_passes(self) -> None:
+        """Until the schedule would run the keeper: an operation of Azure that was begun before is over by then."""
+        minute = self.stand.cloud.world.clock.scaled(timedelta(minutes=1)).total_seconds()
+        for _ in range(int(minute / GLANCE)):
+            self.stand.cloud.azure.settle()
+            if not self._at_work():
+                return
+            self.stand.cloud.world.stopping.wait(GLANCE)
 
     def _hurry(self) -> None:
         """Let the time come at which the record wants to be looked at."""
