@@ -98,6 +98,11 @@ class Shelf(Table):
         self.runs[run.execution] = replace(run, version=run.version + 1)
         return self.runs[run.execution]
 
+    def postpone(self, run: Run, until: datetime) -> None:
+        there = self.runs[run.execution]
+        if there.version == run.version and there.look_at is not None:
+            self.runs[run.execution] = replace(there, look_at=until)
+
     def due(self, now: datetime, *, limit: int) -> list[str]:
         waiting = [run for run in self.runs.values() if run.look_at is not None and run.look_at <= now]
         return [run.execution for run in sorted(waiting, key=lambda run: run.look_at or now)][:limit]

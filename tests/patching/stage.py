@@ -119,6 +119,13 @@ class Table:
         self.after_call("record write")
         return decoded(body)
 
+    def postpone(self, run: Run, until: datetime) -> None:
+        self.before_call("record write")
+        there = decoded(self.bodies[run.execution])
+        if there.version == run.version and there.look_at is not None:
+            self.bodies[run.execution] = codec.encode(replace(there, look_at=until))
+        self.after_call("record write")
+
     def due(self, now: datetime, *, limit: int) -> list[str]:
         self.before_call("record query")
         runs = [decoded(body) for body in self.bodies.values()]

@@ -119,6 +119,22 @@ class DynamoRecords:
                 ) from fault
         return codec.decode(Run, item["body"]["S"])
 
+    def postpone(self, run: Run, until: datetime) -> None:
+        """See `ports.Records.postpone`: the index's attribute alone."""
+        try:
+            with translated("dynamodb:UpdateItem"):
+                self._client.update_item(
+                    TableName=self._table,
+                    Key={"pk": _text(f"run#{run.execution}")},
+                    UpdateExpression="SET #due = :due",
+                    ConditionExpression="#version = :version AND attribute_exists(#open)",
+                    ExpressionAttributeNames={"#due": "due", "#version": "version", "#open": "open"},
+                    ExpressionAttributeValues={":due": _moment(until), ":version": _number(run.version)},
+                )
+        except CloudFault as fault:
+            if fault.code != CONDITION_FAILED:
+                raise
+
     def due(self, now: datetime, *, limit: int) -> list[str]:
         """See `ports.Records.due`."""
         with translated("dynamodb:Query"):

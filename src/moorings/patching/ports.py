@@ -159,6 +159,10 @@ class Records(Protocol):
     def save(self, run: Run) -> Run:
         """Write the record if nobody has since it was read; returns it with its new version. Busy if somebody has."""
 
+    def postpone(self, run: Run, until: datetime) -> None:
+        """Let the keeper look again then. The record itself stays as it is, so no call of the run is in the way of it;
+        nothing happens if the record has changed since: whoever changed it said when to look."""
+
     def due(self, now: datetime, *, limit: int) -> list[str]:
         """Executions that the keeper should look at, the longest waiting first."""
 

@@ -78,7 +78,7 @@ class Upkeep:
         if run.phase is Phase.OVER:
             outside.records.save(self._tidied(run))
         elif not outside.executions.over(execution):
-            outside.records.save(replace(run, look_at=outside.clock.now() + _patience(run)))
+            outside.records.postpone(run, outside.clock.now() + _patience(run))
         elif run.restore is not None:
             self._go_on(run, countdown)
         else:
