@@ -195,7 +195,7 @@ ONLY_IF = {
 ON: Mapping[tuple[str, str], str] = {
     (texts.STACK, "Ledger"): "the stack's table",
     (texts.STACK, "Codes"): "parameters below the stack's own path",
-    (texts.STACK, "CodesAtRest"): "the key of the codes",
+    (texts.STACK, "CodesAtRest"): "keys of the account and Region",
     (texts.STACK, "Activations"): "`*` (these know no resources)",
     (texts.STACK, "StaleNodes"): "managed nodes of the account and Region",
     (texts.STACK, "NodeRoles"): "the stack's node role and `NodeRoleArns`",

@@ -184,7 +184,7 @@ def test_alarms_and_dashboard_show_metrics_that_the_functions_emit() -> None:
     body = json.dumps(of_type(NAME, "AWS::CloudWatch::Dashboard"))
     shown = set(re.findall(r'\\"Moorings\\",\\"(\w+)\\"', body))
 
-    assert ours == {"OutcomeRollbackFailed", "OutcomeUndecided", "Wrong"}
+    assert ours == {"OutcomeRollbackFailed", "OutcomeUndecided", "Wrong", "UpkeepFailed"}
     assert ours | shown <= emitted
     for alarm in alarms:
         assert alarm["AlarmDescription"]

@@ -51,6 +51,22 @@ def test_an_activation_whose_code_stays_away_is_put_out_of_use(rig: Rig) -> None
     assert first in {drained.id for drained in rig.state().draining}
 
 
+def test_an_activation_whose_code_lies_under_a_key_out_of_use_is_replaced(rig: Rig) -> None:
+    """A stack that gets another key lets AWS delete the one that it had made."""
+    first = rig.vend(rig.environment())
+    code = f"{rig.settings.code_prefix}/{first}"
+    kms, ssm = client_of(rig.cloud, "kms"), client_of(rig.cloud, "ssm")
+    doomed = kms.create_key()["KeyMetadata"]["KeyId"]
+    ssm.delete_parameter(Name=code)
+    ssm.put_parameter(Name=code, Value="x", Type="SecureString", KeyId=doomed)
+    kms.schedule_key_deletion(KeyId=doomed)
+
+    second = rig.vend(rig.environment())
+
+    assert second != first
+    assert first in {drained.id for drained in rig.state().draining}
+
+
 def test_codes_lie_in_the_standard_tier_whatever_the_account_prefers(rig: Rig) -> None:
     """The advanced one would cost money, and need rights that the functions do not have."""
     sent: list[dict[str, object]] = []

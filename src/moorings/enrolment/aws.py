@@ -18,6 +18,8 @@ from moorings.enrolment.ports import CONFIGURATION_AGE, Journal
 from moorings.errors import Conflict, Misconfigured, MooringsError
 
 CODES_REMEMBERED = 64  # activations; an environment rarely sees more than the current one
+# Gone, or stored under a key that is disabled or on its way out: worth as little as no code, and soon replaced.
+_UNREADABLE = frozenset({"ParameterNotFound", "InvalidKeyId"})
 _DESCRIPTION = re.compile(r"moorings stack=(?P<stack>\S+) pool=(?P<pool>\S+) lease=(?P<lease>\S+)")
 
 
@@ -113,7 +115,7 @@ class SecureCodes:
             try:
                 found = self._client.get_parameter(Name=self._name(activation_id), WithDecryption=True)
             except ClientError as error:
-                if code_of(error) != "ParameterNotFound":
+                if code_of(error) not in _UNREADABLE:
                     raise
                 return None
         code: str = found["Parameter"]["Value"]

@@ -120,7 +120,7 @@ class Codes(Protocol):
     """The activation codes, one secret each under the activation's id."""
 
     def get(self, activation_id: str) -> str | None:
-        """The code; None if there is none."""
+        """The code; None if there is none, or it lies under a key that is out of use."""
 
     def put(self, activation_id: str, code: str) -> None:
         """Store a code. Never overwrites: one that is there already is the same one."""

@@ -45,3 +45,23 @@ def test_a_secret_is_kept_under_a_key_of_the_account(ssm: Any, client: Callable[
         ssm.put_parameter(Name=f"/codes/{number}", Value="x" * 4096, Type="SecureString", KeyId=name)
 
     assert len(ssm.get_parameters_by_path(Path="/codes")["Parameters"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("state", "told"), [("schedule_key_deletion", "is pending deletion"), ("disable_key", "is disabled")]
+)
+def test_what_a_key_out_of_use_encrypted_can_neither_be_read_nor_written(
+    ssm: Any, client: Callable[..., Any], state: str, told: str
+) -> None:
+    kms = client("kms")
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    ssm.put_parameter(Name="/codes/secret", Value="x", Type="SecureString", KeyId=key)
+    getattr(kms, state)(KeyId=key)
+
+    for call, asked in (
+        ("get_parameter", {"Name": "/codes/secret", "WithDecryption": True}),
+        ("put_parameter", {"Name": "/codes/other", "Value": "x", "Type": "SecureString", "KeyId": key}),
+    ):
+        with pytest.raises(ssm.exceptions.InvalidKeyId, match=told):
+            getattr(ssm, call)(**asked)
+    assert ssm.get_parameter(Name="/codes/secret")["Parameter"]["Type"] == "SecureString"

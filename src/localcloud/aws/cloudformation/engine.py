@@ -21,10 +21,11 @@ from localcloud.clock import Clock
 
 @dataclass(frozen=True, slots=True)
 class _Undo:
-    """How to take one step of an update back."""
+    """How to take one step of an update back, and what it made that has to go then."""
 
     resource: StackResource
     back: Callable[[], None]
+    new: StackResource | None = None
 
 
 class Engine:
@@ -116,7 +117,7 @@ class Engine:
     def _create_one(self, stack: Stack, plan: Plan, definition: ResourceDefinition, *, undo: list[_Undo]) -> None:
         resource = self._resource(definition)
         stack.resources[definition.logical_id] = resource
-        undo.append(_Undo(resource, lambda: self._forget(stack, resource)))
+        undo.append(_Undo(resource, lambda: None, new=resource))
         stack.note(at=self._clock.now(), status="CREATE_IN_PROGRESS", resource=resource)
         self._make(stack, plan, resource, verb="CREATE")
 
@@ -180,10 +181,8 @@ class Engine:
 
         def back() -> None:
             stack.resources[old.logical_id] = old
-            if new.made is not None:
-                self._delete_one(stack, new, retained=False)
 
-        undo.append(_Undo(old, back))
+        undo.append(_Undo(old, back, new=new))
         self._make(stack, plan, new, verb="UPDATE")
         cleanup.append(old)
 
@@ -237,7 +236,8 @@ class Engine:
     def _roll_back_update(self, stack: Stack, undo: list[_Undo], reason: str) -> None:
         stack.note(at=self._clock.now(), status="UPDATE_ROLLBACK_IN_PROGRESS", reason=reason)
         failed = []
-        for step in reversed(undo):
+        # An update to what was before: whoever is needed first goes back first. What is new goes in the clean-up.
+        for step in undo:
             try:
                 step.back()
             except REFUSALS as error:
@@ -245,7 +245,7 @@ class Engine:
                 stack.note(at=self._clock.now(), status="UPDATE_FAILED", reason=told, resource=step.resource)
                 failed.append(step.resource.logical_id)
                 continue
-            if step.resource.made is not None and step.resource.status != "UPDATE_COMPLETE":
+            if step.new is not step.resource and step.resource.status != "UPDATE_COMPLETE":
                 stack.note(at=self._clock.now(), status="UPDATE_COMPLETE", resource=step.resource)
         if failed:
             stack.note(
@@ -255,12 +255,16 @@ class Engine:
             )
             return
         stack.note(at=self._clock.now(), status="UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS")
+        for step in reversed([step for step in undo if step.new is not None]):
+            self._forget(stack, step)
         stack.note(at=self._clock.now(), status="UPDATE_ROLLBACK_COMPLETE")
 
-    def _forget(self, stack: Stack, resource: StackResource) -> None:
-        if not self._delete_one(stack, resource, retained=resource.definition.deletion_policy == "Retain"):
-            raise Failed(resource.reason)
-        stack.resources.pop(resource.logical_id, None)
+    def _forget(self, stack: Stack, step: _Undo) -> None:
+        """Remove what a step made; one that stays does not keep the roll-back from its end, as in the service."""
+        assert step.new is not None, "only such steps are asked for"
+        self._delete_one(stack, step.new, retained=step.new.definition.deletion_policy == "Retain")
+        if stack.resources.get(step.new.logical_id) is step.new:
+            del stack.resources[step.new.logical_id]
 
     def _delete_one(self, stack: Stack, resource: StackResource, *, retained: bool) -> bool:
         if resource.made is None:

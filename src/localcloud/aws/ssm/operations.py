@@ -39,6 +39,7 @@ def _public(world: "World") -> dict[tuple[str, str], Operation]:
         ("ssm", "DescribeInstanceInformation"): nodes.describe,
         ("ssm", "DeregisterManagedInstance"): nodes.deregister,
         ("ssm", "PutParameter"): ParameterCalls(world).put,
+        ("ssm", "GetParameter"): ParameterCalls(world).get,
         ("ssm", "GetServiceSetting"): settings.get,
         ("ssm", "UpdateServiceSetting"): settings.update,
         ("ssm", "ResetServiceSetting"): settings.reset,

@@ -1,4 +1,4 @@
-"""PutParameter: moto stores the parameter; what the service refuses and moto takes is refused here first.
+"""PutParameter and GetParameter are moto's; what the service refuses and moto takes is refused here first.
 
 Sources: PutParameter's model (HierarchyTypeMismatchException); Systems Manager User Guide, "Working with parameters",
 "Managing parameter tiers".
@@ -23,6 +23,12 @@ DEEPEST = 15  # levels of a hierarchy
 
 _NAME = re.compile(r"/?[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*")
 _SECURE = "SecureString"
+# State of a key → how KMS words it, and its error code.
+_OUT_OF_USE = {
+    "Disabled": ("disabled", "DisabledException"),
+    "PendingDeletion": ("pending deletion", "KMSInvalidStateException"),
+    "PendingImport": ("pending import", "KMSInvalidStateException"),
+}
 
 
 class ParameterCalls:
@@ -40,6 +46,16 @@ class ParameterCalls:
             self._check_type(call)
             self._check_key(call)
             return motobridge.pass_on(self._world, call)
+
+    def get(self, call: Call) -> Response:
+        """GetParameter: what was encrypted under a key that is out of use cannot be read."""
+        if call.params.get("WithDecryption"):
+            with self._world.moto_lock:
+                name = stored_name(call.params["Name"])
+                versions = self._world.backend("ssm", call.region)._parameters.get(name)
+                if versions and versions[-1].parameter_type == _SECURE:
+                    self._check_state(call, str(versions[-1].keyid))
+        return motobridge.pass_on(self._world, call)
 
     def _check_type(self, call: Call) -> None:
         versions = self._world.backend("ssm", call.region)._parameters.get(stored_name(call.params["Name"]))
@@ -59,6 +75,18 @@ class ParameterCalls:
             raise ServiceError("ValidationException", "KeyId is required for SecureString type parameter only.")
         if WorldDirectory(self._world, call.region).key_arn(key) is None:
             raise ServiceError("InvalidKeyId", f"Invalid keyId {key}")
+        self._check_state(call, key)
+
+    def _check_state(self, call: Call, key: str) -> None:
+        arn = WorldDirectory(self._world, call.region).key_arn(key)
+        found = self._world.backend("kms", call.region).keys.get(str(arn).rpartition("/")[2]) if arn else None
+        state = found.key_state if found else "Enabled"
+        if state != "Enabled":
+            told, code = _OUT_OF_USE[state]
+            raise ServiceError(
+                "InvalidKeyId",
+                f"{arn} is {told}. (Service: AWSKMS; Status Code: 400; Error Code: {code}; Request ID: {call.id})",
+            )
 
 
 def _check_name(name: str) -> None:
