@@ -15,7 +15,8 @@ from tests.deploy.test_enrolment import _activation, _left
 
 from localcloud.cloud import LocalCloud
 from moorings.deploy import enrolment, export, templates
-from moorings.deploy.export import Exported, Half
+from moorings.deploy.export import Exported
+from moorings.deploy.halves import Half
 from moorings.deploy.package import FunctionPlatform, Package, build_layer, function_platform
 from moorings.deploy.stacks import Stacks
 from moorings.errors import Refused

@@ -21,6 +21,7 @@ from moorings.deploy.documents import (
     stored_in,
     with_node_role,
 )
+from moorings.deploy.halves import ENROLMENT_STACK
 from moorings.deploy.leftovers import sweep
 from moorings.deploy.package import DEFAULT_PLATFORM, FunctionPlatform, build
 from moorings.deploy.stacks import ChangeSet, Stack, Stacks, StackSpec
@@ -28,7 +29,7 @@ from moorings.deploy.steps import TAGS, Approve, Notice, Progress, Step, approve
 from moorings.enrolment import configuration
 from moorings.errors import Misconfigured, Refused
 
-DEFAULT_STACK = "moorings-enrolment"
+DEFAULT_STACK = ENROLMENT_STACK
 # Parameters of the stack that the plan has fields for, or that follow from the zip.
 _OURS = frozenset({"VpcEndpointForApiGateway", "AllowNetworkProof", "ArtifactBucket", "ArtifactKey", "Architecture"})
 

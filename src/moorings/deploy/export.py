@@ -6,13 +6,13 @@ The same sources give the same bytes. What lies in the folder needs neither Moor
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from importlib.metadata import version
 from pathlib import Path
 
 import moorings
 from moorings.deploy import enrolment, patching, runbooks, templates
 from moorings.deploy.artifacts import Artifact, key_of
+from moorings.deploy.halves import Half
 from moorings.deploy.package import DEFAULT_PLATFORM, FunctionPlatform, Package, build, build_layer
 from moorings.deploy.stacks import LARGEST_TEMPLATE
 from moorings.deploy.steps import Notice, Progress, Step, quiet
@@ -42,13 +42,6 @@ _STEPS = {
     ),
 }
 _EXPAND = ", and (patching)\n   that macros are expanded: the stack includes the runbook from the bucket"
-
-
-class Half(Enum):
-    """What can be deployed for itself."""
-
-    ENROLMENT = "enrolment"
-    PATCHING = "patching"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

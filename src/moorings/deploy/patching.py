@@ -16,13 +16,14 @@ from moorings.clouds.aws_errors import code_of
 from moorings.deploy import runbooks, steps, templates
 from moorings.deploy.anchor_store import notices
 from moorings.deploy.artifacts import Artifacts, key_of
+from moorings.deploy.halves import PATCHING_STACK
 from moorings.deploy.package import DEFAULT_PLATFORM, FunctionPlatform, Package, build, build_layer
 from moorings.deploy.running import executions_of, restores_of
 from moorings.deploy.stacks import ChangeSet, Stack, Stacks, StackSpec
 from moorings.deploy.steps import TAGS, Approve, Notice, Progress, Step, approved, make, quiet
 from moorings.errors import Conflict, Misconfigured, Refused
 
-DEFAULT_STACK = "moorings-patching"
+DEFAULT_STACK = PATCHING_STACK
 FUNCTIONS = "patching"
 LAYER = "patching-layer"
 # Parameters of the stack that the plan has fields for, or that follow from what is built.
