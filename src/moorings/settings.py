@@ -9,6 +9,10 @@ from pathlib import Path
 
 from moorings.errors import Misconfigured
 
+# What stands for an option of the command line where none is given; the options' help names them.
+QUIET, VERBOSE = "MOORINGS_QUIET", "MOORINGS_VERBOSE"
+STACK_NAME, PATCH_STACK_NAME = "MOORINGS_STACK_NAME", "MOORINGS_PATCH_STACK_NAME"
+COMPLETE = "_MOORINGS_COMPLETE"  # set by the completion scripts: the shell that asks
 _ANCHORS = "moorings_anchors"  # the package in the patching layer that holds trust anchors as files
 
 
@@ -152,6 +156,32 @@ def deploy_settings(environment: Mapping[str, str] | None = None) -> DeploySetti
         function_platform=env.get("MOORINGS_FUNCTION_PLATFORM", ""),
         anchors=home if named or home.is_dir() else None,
         anchors_home=home,
+    )
+
+
+def completing_for(environment: Mapping[str, str] | None = None) -> str:
+    """The shell whose completion script calls; empty if nobody completes a line."""
+    return (os.environ if environment is None else environment).get(COMPLETE, "")
+
+
+def wants_colour(*, terminal: bool, environment: Mapping[str, str] | None = None) -> bool:
+    """Whether what is written to a stream is coloured. NO_COLOR goes before FORCE_COLOR, and both before the stream.
+
+    Sources: no-color.org, force-color.org; an empty value counts as none.
+    """
+    env = os.environ if environment is None else environment
+    if env.get("NO_COLOR"):
+        return False
+    return bool(env.get("FORCE_COLOR")) or (terminal and env.get("TERM") != "dumb")
+
+
+def aws_files(environment: Mapping[str, str] | None = None) -> tuple[Path, Path]:
+    """Where AWS profiles are configured, and where their credentials lie. Source: the AWS SDKs' reference guide."""
+    env = os.environ if environment is None else environment
+    home = Path(env.get("HOME") or Path.home()) / ".aws"
+    return (
+        Path(env.get("AWS_CONFIG_FILE") or home / "config"),
+        Path(env.get("AWS_SHARED_CREDENTIALS_FILE") or home / "credentials"),
     )
 
 

@@ -14,7 +14,7 @@ from localcloud.cloud import LocalCloud
 from moorings.cli.demo import went_well
 from moorings.cli.demo_screen import Screen, bar
 from moorings.cli.demo_truth import Truth, counted, handed_out, live_activations
-from moorings.cli.output import Talk
+from moorings.cli.talk import Talk
 from moorings.enrolment.model import Bootstrap, Configuration, StaleNodes
 from moorings.enrolment.oversight import Overview, Part, PoolStatus, Standing
 

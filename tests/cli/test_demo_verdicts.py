@@ -11,7 +11,7 @@ from rich.console import Console
 from moorings.cli.demo_patching_screen import PatchingScreen
 from moorings.cli.demo_scenarios import Play, Scenario, scenarios
 from moorings.cli.demo_verdicts import played
-from moorings.cli.output import Talk
+from moorings.cli.talk import Talk
 from moorings.patching.executions import Execution
 from moorings.patching.model import Outcome
 from moorings.patching.standing import Standing

@@ -11,8 +11,8 @@ from tests.cli.conftest import Cli
 from tests.cli.patchstack import PatchStack
 
 from localcloud.cloud import LocalCloud
-from moorings.cli.output import Talk
 from moorings.cli.patch_run import tell_interrupted
+from moorings.cli.talk import Talk
 from moorings.patching.campaign import View
 from moorings.patching.executions import Execution
 from moorings.patching.model import Phase

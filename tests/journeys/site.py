@@ -26,8 +26,8 @@ from localcloud.cloud import LocalCloud
 from localcloud.machines.machine import Machine
 from localcloud.machines.spec import MachineSpec
 from moorings.cli.demo_truth import Truth, counted
-from moorings.cli.output import Talk
 from moorings.cli.surroundings import Enrolled, open_enrolment
+from moorings.cli.talk import Talk
 from moorings.clouds.aws import Aws
 from moorings.deploy import enrolment
 from moorings.deploy.enrolment import Deployed, EnrolmentPlan, ExistingEndpoint, NewEndpoint, Removed

@@ -8,7 +8,8 @@ import typer
 
 from moorings.attestation.authorities import Authority, read
 from moorings.cli.options import Json, Yes
-from moorings.cli.output import Results, Talk, until
+from moorings.cli.output import Results, until
+from moorings.cli.talk import Talk
 from moorings.clock import SystemClock
 from moorings.deploy.anchor_sources import ROOTS, Source, fetch
 from moorings.deploy.anchor_store import Held, Updated, look, update, warnings

@@ -12,7 +12,8 @@ from botocore.exceptions import BotoCoreError, ProfileNotFound
 from moorings.cli.automation_text import Screen, as_json, outputs_of, row_of
 from moorings.cli.local import stop_politely
 from moorings.cli.options import Json, Profile, Region
-from moorings.cli.output import Results, Talk, counted
+from moorings.cli.output import Results, counted
+from moorings.cli.talk import Talk
 from moorings.errors import NOT_WELL_EXIT, Invalid, Misconfigured
 
 if TYPE_CHECKING:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Self
 from rich.live import Live
 from rich.text import Text
 
-from moorings.cli.output import Talk, clean, table
+from moorings.cli.output import table
+from moorings.cli.talk import Talk
+from moorings.cli.terminal import clean
 
 if TYPE_CHECKING:
     from localcloud.automation.records import AutomationExecution, StepExecution

@@ -6,7 +6,8 @@ from typing import Any
 
 from rich.text import Text
 
-from moorings.cli.output import Results, clean, counted
+from moorings.cli.output import Results, counted
+from moorings.cli.terminal import clean
 from moorings.deploy.azure_connection import Connection, Credentials
 from moorings.deploy.azure_setup import FederatedSetup
 

@@ -21,9 +21,10 @@ from moorings.cli.demo_truth import Truth, counted, live_activations
 from moorings.cli.demo_verdicts import Played
 from moorings.cli.local import environment, exports, only_this_cloud, running, wait_for_the_end
 from moorings.cli.options import Json
-from moorings.cli.output import Results, Talk
+from moorings.cli.output import Results
 from moorings.cli.progress import DeployProgress
 from moorings.cli.surroundings import Enrolled, fleet_of, open_enrolment
+from moorings.cli.talk import Talk
 from moorings.clock import SystemClock
 from moorings.clouds.aws import Aws
 from moorings.deploy import enrolment as deployment

@@ -15,9 +15,9 @@ from moorings.cli.demo_patching_screen import PatchingScreen
 from moorings.cli.demo_scenarios import Play, Scenario, scenarios
 from moorings.cli.demo_servers import USER_DATA
 from moorings.cli.demo_verdicts import Played
-from moorings.cli.output import Talk
 from moorings.cli.patch_look import seen
 from moorings.cli.patch_report import made_of, written
+from moorings.cli.talk import Talk
 from moorings.clock import SystemClock
 from moorings.clouds.aws import Aws
 from moorings.deploy import patching

@@ -10,8 +10,9 @@ from rich.text import Text
 
 from moorings.cli.demo_scenarios import Play
 from moorings.cli.demo_verdicts import lasted, over
-from moorings.cli.output import Talk, table
+from moorings.cli.output import table
 from moorings.cli.patch_rows import CELLS, outcome_word, style_of, track
+from moorings.cli.talk import Talk
 
 _STATE = 18  # columns
 

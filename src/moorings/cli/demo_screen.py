@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from moorings.cli.demo_servers import Fleet, Server
-from moorings.cli.output import Talk, table
+from moorings.cli.output import table
+from moorings.cli.talk import Talk
 from moorings.enrolment.oversight import Part, PoolStatus, Standing
 
 MOST_ROWS = 14  # servers on the screen; with more, only those under way

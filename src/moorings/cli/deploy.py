@@ -9,13 +9,14 @@ import typer
 
 from moorings.cli import enrolment_text, patch_text, pools
 from moorings.cli.options import PATCH_STACK, STACK, DryRun, Json, Profile, Region, Yes, checked_stack_name
-from moorings.cli.output import Results, Talk
+from moorings.cli.output import Results
 from moorings.cli.progress import DeployProgress, show_plans
 from moorings.cli.surroundings import open_aws
+from moorings.cli.talk import Talk
 from moorings.clock import SystemClock
 from moorings.deploy import enrolment, patching
 from moorings.deploy.enrolment import EnrolmentPlan, ExistingEndpoint, NewEndpoint
-from moorings.deploy.export import Half
+from moorings.deploy.halves import Half
 from moorings.deploy.package import function_platform
 from moorings.deploy.patching import PatchingPlan
 from moorings.errors import Invalid

@@ -6,13 +6,14 @@ import typer
 
 from moorings.cli import enrolment_text, patch_text
 from moorings.cli.options import PATCH_STACK, STACK, DryRun, Json, Profile, Region, Yes, checked_stack_name
-from moorings.cli.output import Results, Talk
+from moorings.cli.output import Results
 from moorings.cli.progress import DeployProgress
 from moorings.cli.surroundings import open_aws
+from moorings.cli.talk import Talk
 from moorings.clock import SystemClock
 from moorings.clouds.aws import Aws
 from moorings.deploy import enrolment, patching
-from moorings.deploy.export import Half
+from moorings.deploy.halves import Half
 from moorings.deploy.stacks import Stacks
 from moorings.errors import Refused
 

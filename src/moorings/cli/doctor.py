@@ -8,8 +8,10 @@ import typer
 from rich.text import Text
 
 from moorings.cli.options import PATCH_STACK, STACK, Json, Profile, Region, checked_stack_name
-from moorings.cli.output import Results, Talk, clean, counted
+from moorings.cli.output import Results, counted
 from moorings.cli.surroundings import region_of
+from moorings.cli.talk import Talk
+from moorings.cli.terminal import clean
 from moorings.clock import SystemClock
 from moorings.clouds.aws import Aws
 from moorings.doctor.aws import AwsProbes

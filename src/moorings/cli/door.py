@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 from typer.exceptions import Abort, Exit, TyperException
 
-from moorings.cli.output import clean
+from moorings.cli.terminal import clean
 from moorings.errors import OK_EXIT, OUR_BUG, MooringsError, family_of
 
 USAGE_EXIT = 2

@@ -7,9 +7,10 @@ import typer
 from moorings.cli import enrolment_text, pools
 from moorings.cli.enrolment_deploy import deploy
 from moorings.cli.options import STACK, DryRun, Json, Profile, Region, StackName, Yes, checked_stack_name
-from moorings.cli.output import Results, Talk
+from moorings.cli.output import Results
 from moorings.cli.progress import DeployProgress
 from moorings.cli.surroundings import open_aws, open_enrolment
+from moorings.cli.talk import Talk
 from moorings.clock import SystemClock
 from moorings.clouds.aws import Aws
 from moorings.deploy import enrolment as deployment

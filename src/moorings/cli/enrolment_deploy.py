@@ -8,9 +8,10 @@ import typer
 
 from moorings.cli import enrolment_text, pools
 from moorings.cli.options import STACK, DryRun, Json, Profile, Region, StackName, Yes, checked_stack_name, pairs
-from moorings.cli.output import Results, Talk
+from moorings.cli.output import Results
 from moorings.cli.progress import DeployProgress, show_plans
 from moorings.cli.surroundings import open_aws
+from moorings.cli.talk import Talk
 from moorings.clock import SystemClock
 from moorings.clouds.aws import Aws
 from moorings.deploy import enrolment as deployment

@@ -6,10 +6,11 @@ from typing import Annotated
 import typer
 
 from moorings.cli.options import Json
-from moorings.cli.output import Results, Talk
+from moorings.cli.output import Results
 from moorings.cli.progress import DeployProgress
-from moorings.deploy.export import Half
+from moorings.cli.talk import Talk
 from moorings.deploy.export import export as write
+from moorings.deploy.halves import Half
 from moorings.deploy.package import function_platform
 from moorings.settings import deploy_settings
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from moorings.cli.options import Json
-from moorings.cli.output import Results, Talk
+from moorings.cli.output import Results
+from moorings.cli.talk import Talk
 from moorings.errors import Misconfigured
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from moorings.cli.options import DryRun, Json, Profile, Region, Yes, checked_duration
-from moorings.cli.output import Results, Talk, ago
+from moorings.cli.output import Results, ago
 from moorings.cli.surroundings import fleet_of, open_aws
+from moorings.cli.talk import Talk
 from moorings.clock import SystemClock
 from moorings.errors import Invalid, Refused
 from moorings.nodes.model import ManagedNode, stale

@@ -1,23 +1,17 @@
-"""How commands speak: results on stdout, talk on stderr, one JSON object when asked for, plain text when piped."""
+"""What commands answer, on stdout: text and tables, or one JSON object; plain and whole when piped."""
 
-import getpass
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from rich.console import Console
-from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from moorings.errors import Misconfigured
+from moorings.cli.terminal import clean, console_on, is_terminal
 
-PIPED_WIDTH = 1_000  # columns: whoever reads a pipe wants whole values, whatever the terminal's width
-IDS = frozenset({"NODE", "ACTIVATION"})
-MARKS = {"done": ("✓", "green"), "failed": ("✗", "red"), "note": ("·", "dim")}
+IDS = frozenset({"NODE", "ACTIVATION", "EXECUTION"})
 
 
 class Results:
@@ -25,7 +19,12 @@ class Results:
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
-        self._console = _console(error=False)
+        self._console = console_on(sys.stdout)
+
+    @property
+    def width(self) -> int:
+        """Columns that there are; in a pipe, as many as anybody wants."""
+        return self._console.width
 
     def json(self, value: Mapping[str, Any]) -> None:
         """Print the one object."""
@@ -42,96 +41,13 @@ class Results:
 
     def show(self, what: Table) -> None:
         """Print a table that is made already."""
-        if self._console.is_terminal:
+        if is_terminal(sys.stdout):
             self._console.print(what)
             return
         with self._console.capture() as captured:
             self._console.print(what)
         for line in captured.get().splitlines():
-            self._console.out(line.rstrip(), highlight=False)
-
-
-class Talk:
-    """What goes on, on stderr: steps while they happen, then a line for each that is done."""
-
-    def __init__(self) -> None:
-        self.console = _console(error=True)
-        self._status: Status | None = None
-
-    @property
-    def live(self) -> bool:
-        """Whether a person watches a terminal."""
-        return self.console.is_terminal
-
-    @property
-    def answers(self) -> bool:
-        """Whether a person can be asked."""
-        return self.live and sys.stdin.isatty()
-
-    @contextmanager
-    def working(self, text: str) -> Iterator[None]:
-        """Show that `text` goes on until the block ends: a spinner in a terminal, a line elsewhere."""
-        if not self.live or self._status is not None:
-            self.say(text)
-            yield
-            return
-        self._status = self.console.status(Text(clean(text)))
-        try:
-            with self._status:
-                yield
-        finally:
-            self._status = None
-
-    @contextmanager
-    def looking(self, text: str) -> Iterator[None]:
-        """The same for what is over in a moment: a log need not know of it."""
-        if self.live:
-            with self.working(text):
-                yield
-        else:
-            yield
-
-    def now(self, text: str) -> None:
-        """What goes on now: replaces the spinner's text, or is said."""
-        if self._status is not None:
-            self._status.update(Text(clean(text)))
-        else:
-            self.say(text)
-
-    def say(self, text: str, *, mark: str = "note") -> None:
-        """One line that stays."""
-        sign, style = MARKS[mark]
-        self.console.print(Text.assemble((f"{sign} ", style), clean(text)), soft_wrap=not self.live)
-
-    def plain(self, text: str, style: str = "") -> None:
-        """A line without a mark, such as one of a difference."""
-        self.console.print(Text(clean(text), style), soft_wrap=not self.live)
-
-    def ask(self, question: str) -> bool:
-        """A yes or no, asked on stderr. Misconfigured if there is nobody to ask."""
-        self.require_somebody(question)
-        if self._status is not None:
-            self._status.stop()  # it would draw over the question
-        self.console.print(Text.assemble(clean(question), (" [y/N] ", "bold")), end="")
-        answer = sys.stdin.readline().strip().lower()
-        if self._status is not None:
-            self._status.start()
-        return answer in {"y", "yes"}
-
-    def secret(self, question: str) -> str:
-        """A secret, typed without showing. Misconfigured if there is nobody to ask."""
-        if not sys.stdin.isatty():
-            raise Misconfigured(f"this needs a secret: {question}", remedy="pipe it in, and say so: --secret-stdin")
-        return getpass.getpass(f"{clean(question)}: ", stream=sys.stderr)
-
-    def require_somebody(self, question: str) -> None:
-        """Misconfigured if there is nobody to ask: told before work begins whose end would be a question."""
-        if not sys.stdin.isatty():
-            raise Misconfigured(f"this needs a yes: {question}", remedy="give --yes, as there is no terminal to ask on")
-
-    def show(self, what: Table) -> None:
-        """A table on stderr, such as a plan to decide on."""
-        self.console.print(what)
+            sys.stdout.write(line.rstrip() + "\n")
 
 
 def table(columns: Sequence[str], rows: Iterable[Iterable[str | Text]]) -> Table:
@@ -149,11 +65,6 @@ def table(columns: Sequence[str], rows: Iterable[Iterable[str | Text]]) -> Table
     for row in cells:
         made.add_row(*row)
     return made
-
-
-def clean(text: str) -> str:
-    """Text that cannot move the cursor: names come from servers, which may call themselves anything."""
-    return "".join(char if char.isprintable() or char in "\n\t" else "�" for char in text)
 
 
 def counted(number: int, word: str) -> str:
@@ -182,12 +93,6 @@ def span(duration: timedelta) -> str:
     if hours:
         return f"{hours} h {minutes} min" if minutes else f"{hours} h"
     return f"{minutes} min" if minutes else f"{seconds} s"
-
-
-def _console(*, error: bool) -> Console:
-    stream = sys.stderr if error else sys.stdout
-    console = Console(file=stream, highlight=False, emoji=False, markup=False)
-    return console if console.is_terminal else Console(file=stream, highlight=False, width=PIPED_WIDTH, no_color=True)
 
 
 def _plain(value: object) -> str:

@@ -18,9 +18,10 @@ from moorings.cli.options import (
     checked_stack_name,
     pairs,
 )
-from moorings.cli.output import Results, Talk
+from moorings.cli.output import Results
 from moorings.cli.progress import DeployProgress, show_plans
 from moorings.cli.surroundings import open_aws
+from moorings.cli.talk import Talk
 from moorings.clock import SystemClock
 from moorings.clouds.aws import Aws
 from moorings.deploy import patching as deployment

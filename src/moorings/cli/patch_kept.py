@@ -7,10 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from moorings.cli.options import PATCH_STACK, DryRun, Json, PatchStackName, Profile, Region, Yes
-from moorings.cli.output import Results, Talk, ago, counted
+from moorings.cli.output import Results, ago, counted
 from moorings.cli.patch_rows import kept_until
 from moorings.cli.patch_surroundings import Patched, checked_execution, open_patching
 from moorings.cli.surroundings import open_aws
+from moorings.cli.talk import Talk
 from moorings.clock import SystemClock
 from moorings.errors import NOT_WELL_EXIT, CloudFault, Conflict, Refused
 from moorings.patching.model import Phase, Run

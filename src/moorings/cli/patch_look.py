@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from moorings.cli.options import PATCH_STACK, DryRun, Json, PatchStackName, Profile, Region, Yes
-from moorings.cli.output import Results, Talk, ago, counted
+from moorings.cli.output import Results, ago, counted
 from moorings.cli.patch_rows import (
     outcome_word,
     phase_word,
@@ -20,6 +20,7 @@ from moorings.cli.patch_rows import (
 from moorings.cli.patch_story import Story, consequence, show_story, story_json
 from moorings.cli.patch_surroundings import NODE_ID, Patched, checked_execution, open_patching
 from moorings.cli.surroundings import open_aws
+from moorings.cli.talk import Talk
 from moorings.clock import SystemClock
 from moorings.errors import Conflict, Refused
 from moorings.patching.campaign import Campaign, View

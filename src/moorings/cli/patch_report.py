@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from moorings.cli.options import PATCH_STACK, Json, PatchStackName, Profile, Region
-from moorings.cli.output import Results, Talk, counted
+from moorings.cli.output import Results, counted
 from moorings.cli.patch_look import seen, story_of
 from moorings.cli.patch_story import Story
 from moorings.cli.patch_surroundings import Patched, checked_execution, open_patching
@@ -25,6 +25,7 @@ from moorings.cli.report_model import (
 )
 from moorings.cli.report_page import page
 from moorings.cli.surroundings import open_aws
+from moorings.cli.talk import Talk
 from moorings.clock import SystemClock
 from moorings.errors import CloudFault, Conflict, Invalid, Misconfigured
 from moorings.patching.aws import SsmNodes

@@ -10,8 +10,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from moorings.cli.output import Talk, clean, counted
+from moorings.cli.output import counted
 from moorings.cli.patch_rows import CELLS, clock_time, outcome_word, phase_word, style_of, track
+from moorings.cli.talk import Talk
+from moorings.cli.terminal import clean
 from moorings.clock import Clock
 from moorings.patching.campaign import View
 from moorings.patching.standing import Standing

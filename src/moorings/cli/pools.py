@@ -9,8 +9,9 @@ import typer
 
 from moorings.cli import toml
 from moorings.cli.options import STACK, DryRun, Json, Profile, Region, StackName, Yes
-from moorings.cli.output import Results, Talk, counted
+from moorings.cli.output import Results, counted
 from moorings.cli.surroundings import Enrolled, open_aws, open_enrolment
+from moorings.cli.talk import Talk
 from moorings.deploy.documents import UNKNOWN_ENDPOINT, UNKNOWN_ROLE, with_node_role
 from moorings.enrolment import configuration
 from moorings.enrolment.fields import written

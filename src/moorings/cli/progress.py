@@ -6,7 +6,8 @@ from dataclasses import asdict
 
 from rich.table import Table
 
-from moorings.cli.output import Results, Talk, table
+from moorings.cli.output import Results, table
+from moorings.cli.talk import Talk
 from moorings.deploy.stacks import ChangeSet, StackEvent
 from moorings.deploy.steps import Notice, Step
 

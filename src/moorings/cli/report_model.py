@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from moorings.cli.output import clean
 from moorings.cli.patch_rows import outcome_word
 from moorings.cli.patch_story import Story, step_name, story_json
+from moorings.cli.terminal import clean
 from moorings.patching.executions import StepRun
 
 LONGEST_OUTPUT = 4_000  # characters of one command that are shown: the last ones, where errors are

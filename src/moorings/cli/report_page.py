@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from html import escape
 from pathlib import Path
 
-from moorings.cli.output import clean, counted, span
+from moorings.cli.output import counted, span
 from moorings.cli.patch_rows import clock_time, outcome_word
 from moorings.cli.patch_story import (
     evidence_rows,
@@ -19,6 +19,7 @@ from moorings.cli.patch_story import (
     verdict_words,
 )
 from moorings.cli.report_model import LANES, LONGEST_OUTPUT, NodeReport, Report, Span
+from moorings.cli.terminal import clean
 from moorings.patching.model import Moment
 from moorings.patching.standing import short_name
 

@@ -8,7 +8,7 @@ import boto3
 from botocore.exceptions import ProfileNotFound
 
 from moorings.cli.options import checked_stack_name
-from moorings.cli.output import Talk
+from moorings.cli.talk import Talk
 from moorings.clock import SystemClock
 from moorings.clouds.aws import Aws, calling
 from moorings.deploy.documents import stored_in

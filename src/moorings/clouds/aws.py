@@ -12,6 +12,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import (
+    BotoCoreError,
     ClientError,
     ConnectTimeoutError,
     CredentialRetrievalError,
@@ -24,6 +25,7 @@ from botocore.exceptions import (
     UnauthorizedSSOTokenError,
 )
 
+from moorings.clouds.aws_calls import Told, watch
 from moorings.clouds.aws_errors import code_of, translated
 from moorings.errors import CloudFault, Misconfigured
 
@@ -66,13 +68,21 @@ class Aws:
     """One account in one Region, as the surrounding credentials show it. Clients are made once and may be shared."""
 
     def __init__(
-        self, *, region: str, profile: str = "", patience: Patience = PATIENT, session: boto3.Session | None = None
+        self,
+        *,
+        region: str,
+        profile: str = "",
+        patience: Patience = PATIENT,
+        session: boto3.Session | None = None,
+        on_call: Told | None = None,
     ) -> None:
-        """Misconfigured if `profile` does not exist; nothing is called yet. A given `session` brings who we are."""
-        try:
-            self._session = session or boto3.Session(region_name=region, profile_name=profile or None)
-        except ProfileNotFound as error:
-            raise Misconfigured(str(error), remedy="name a profile that `aws configure list-profiles` shows") from error
+        """Misconfigured if `profile` does not exist or the configuration cannot be read; nothing is called yet.
+
+        A given `session` brings who we are; `on_call` is told of every call, from whichever thread makes it.
+        """
+        self._session = session or session_of(region=region, profile=profile)
+        if on_call:
+            watch(self._session, on_call)
         self.region = region
         self._config = Config(
             connect_timeout=patience.connect,
@@ -101,6 +111,16 @@ class Aws:
     def partition(self) -> str:
         """aws, aws-cn, aws-us-gov, …: the second part of every ARN in this Region."""
         return str(self._session.get_partition_for_region(self.region))
+
+
+def session_of(*, region: str = "", profile: str = "") -> boto3.Session:
+    """Who we are by `profile`, or else by the surroundings. Misconfigured if that cannot be read; calls nothing."""
+    try:
+        return boto3.Session(region_name=region or None, profile_name=profile or None)
+    except ProfileNotFound as error:
+        raise Misconfigured(str(error), remedy="name a profile that `aws configure list-profiles` shows") from error
+    except BotoCoreError as error:
+        raise Misconfigured(str(error), remedy="look at ~/.aws/config and the variables AWS_…") from error
 
 
 @contextmanager
