@@ -49,6 +49,11 @@ class _Latency(_Rule):
 
 
 @dataclass(kw_only=True)
+class _Hold(_Rule):
+    until: Callable[[], object]
+
+
+@dataclass(kw_only=True)
 class _Refusal(_Rule):
     code: str
     message: str
@@ -95,6 +100,7 @@ class Faults:
         self._sleep = sleep
         self._lock = threading.Lock()
         self._latencies: list[_Latency] = []
+        self._holds: list[_Hold] = []
         self._refusals: list[_Refusal] = []
         self._losses: list[_Rule] = []
         self._buckets: list[_Bucket] = []
@@ -103,12 +109,16 @@ class Faults:
     def clear(self) -> None:
         """Disarm everything, quotas too."""
         with self._lock:
-            for rules in (self._latencies, self._refusals, self._losses, self._buckets, self._kills):
+            for rules in (self._latencies, self._holds, self._refusals, self._losses, self._buckets, self._kills):
                 rules.clear()
 
     def latency(self, service: str, operation: str, seconds: float) -> None:
         """Every matching call takes `seconds` longer; several rules add up."""
         self._arm(self._latencies, _Latency(service=service, operations=(operation,), seconds=seconds))
+
+    def hold(self, service: str, operation: str, *, until: Callable[[], object]) -> None:
+        """Every matching call waits ahead of its effect until `until` returns, so that others can look around."""
+        self._arm(self._holds, _Hold(service=service, operations=(operation,), until=until))
 
     def throttle(self, service: str, operation: str, *, count: int | None = None, probability: float = 1.0) -> None:
         """Matching calls are refused as the service throttles; they have no effect."""
@@ -175,9 +185,12 @@ class Faults:
         """Called by the endpoint ahead of the operation: waits, or raises ServiceError."""
         with self._lock:
             delay = sum(rule.seconds for rule in self._latencies if rule.matches(service, operation))
+            holds = [rule for rule in self._holds if rule.matches(service, operation)]
             refusal = next((rule for rule in self._refusals if self._hits(rule, service, operation)), None)
         if delay:
             self._sleep(delay)
+        for hold in holds:
+            hold.until()
         if refusal:
             raise ServiceError(refusal.code, refusal.message, status=refusal.status)
 

@@ -1,28 +1,16 @@
-"""Changes while servers ask: new code, other parameters, another configuration. Nobody is turned away by them."""
+"""Changes of the configuration document while servers ask. Nobody is turned away by them."""
 
-import hashlib
-import io
 import json
-import threading
-import zipfile
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.journeys.site import BriefClock, Site, document, eventually, standing
+from tests.journeys.site import Site, document, standing
 
-from moorings.deploy import templates
-from moorings.deploy.artifacts import Artifacts
-from moorings.deploy.package import Package, build, function_platform
-from moorings.deploy.stacks import Stacks, StackSpec
 from moorings.enrolment.oversight import Part
 from moorings.enrolment.ports import CONFIGURATION_AGE
 from moorings.errors import Misconfigured
-
-OLD_WORDS, NEW_WORDS = b"ask the operator of this endpoint", b"ask whoever operates this endpoint"
-SERVICE = "moorings/enrolment/service.py"
 
 
 @pytest.fixture(scope="module")
@@ -31,76 +19,6 @@ def site() -> Iterator[Site]:
         assert site.draw().status == 200
         site.settle()
         yield site
-
-
-def _next_version(site: Site) -> Package:
-    """The zip of a later release: one refusal words it differently, so that it can be told who answered."""
-    package = build("enrolment", platform=function_platform(site.cloud.function_platform))
-    changed = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(package.content)) as old, zipfile.ZipFile(changed, "w") as new:
-        for entry in old.infolist():
-            if entry.filename.endswith(".pyc"):
-                continue  # it is never checked against its source, so that of the changed one would still be run
-            content = old.read(entry)
-            new.writestr(entry, content.replace(OLD_WORDS, NEW_WORDS) if entry.filename == SERVICE else content)
-    content = changed.getvalue()
-    return replace(package, content=content, digest=hashlib.sha256(content).hexdigest())
-
-
-class _Askers:
-    """Servers that ask without a pause while something else happens."""
-
-    def __init__(self, site: Site, *, count: int) -> None:
-        self.statuses: list[int] = []
-        self._site = site
-        self._enough = threading.Event()
-        self._threads = [threading.Thread(target=self._ask) for _ in range(count)]
-
-    def __enter__(self) -> "_Askers":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._enough.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _ask(self) -> None:
-        while not self._enough.wait(0.05):
-            self.statuses.append(self._site.draw().status)
-
-
-def test_new_code_and_other_parameters_take_over_without_one_failed_request(site: Site) -> None:
-    """Code, memory, timeouts' neighbours and the API's own definition change in one update."""
-    stacks = Stacks(site.aws, clock=BriefClock())
-    before = stacks.find(site.deployed.stack)
-    assert before is not None
-    artifacts = Artifacts(site.aws)
-    key = artifacts.store(_next_version(site), stack=site.deployed.stack)
-    parameters = {
-        **before.parameters,
-        "ArtifactKey": key,
-        "ApiMemory": "1024",
-        "LogLevel": "WARNING",
-        "ThrottlingRateLimit": "400",
-        "LogRetentionDays": "60",
-    }
-    template = templates.with_deployment(templates.read(templates.STACK), parameters)
-
-    with _Askers(site, count=2) as askers:
-        begun = eventually(lambda: len(askers.statuses))
-        after = stacks.deploy(StackSpec(name=before.name, template=template, parameters=parameters))
-        done = len(askers.statuses)
-        eventually(lambda: len(askers.statuses) >= done + 4)
-
-    assert after.outputs == before.outputs
-    assert done > begun, "some were answered meanwhile"
-    assert set(askers.statuses) == {200}
-    assert site.draw(pool="no-such-pool").body["remedy"] == NEW_WORDS.decode()
-    assert site.truth().over_issued == 0
-    stage = site.cloud.client("apigateway").get_stage(restApiId=site.deployed.outputs["ApiId"], stageName="lambdastage")
-    assert stage["methodSettings"]["*/*"]["throttlingRateLimit"] == 400
 
 
 def _apply(site: Site, *pools: dict[str, Any]) -> int:

@@ -65,6 +65,16 @@ def test_latencies_of_matching_rules_add_up(faults: Faults, hands: Hands) -> Non
     assert hands.slept == [pytest.approx(0.015), pytest.approx(0.005)]
 
 
+def test_a_held_call_has_no_effect_before_it_is_let_go(cloud: LocalCloud) -> None:
+    ssm, seen = cloud.client("ssm"), []
+    cloud.faults.hold("ssm", "PutParameter", until=lambda: seen.append(len(ssm.describe_parameters()["Parameters"])))
+
+    ssm.put_parameter(Name="held", Value="x", Type="String")
+
+    assert seen == [0]
+    assert len(ssm.describe_parameters()["Parameters"]) == 1
+
+
 def test_a_counted_throttle_hits_that_many_calls_and_no_more(faults: Faults) -> None:
     faults.throttle("ssm", "PutParameter", count=2)
 

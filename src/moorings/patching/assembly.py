@@ -12,7 +12,7 @@ from moorings.attestation.anchors import Anchors
 from moorings.attestation.azure import verify
 from moorings.clock import Clock, SystemClock
 from moorings.clouds.azure import Place, cloud_named
-from moorings.clouds.federation import web_identity
+from moorings.clouds.federation import knowing, web_identity
 from moorings.errors import MooringsError, family_of
 from moorings.patching.aws import EventNews, SsmExecutions, SsmNodes
 from moorings.patching.credentials import AzureClouds
@@ -61,7 +61,7 @@ class PatchingRoom:
 
     def __init__(self, settings: PatchingSettings, *, session: Any = None, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
-        self._make = session.client if session else botocore.session.get_session().create_client
+        self._make = session.client if session else knowing(botocore.session.get_session()).create_client
         self._region = settings.region
         self.journal = PowertoolsJournal(stack=settings.stack)
         self._clouds = self._azure(settings)
