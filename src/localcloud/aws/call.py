@@ -35,6 +35,16 @@ Operation = Callable[[Call], Mapping[str, Any] | Response | Held]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """One right that a call needed of its caller's own policies. `policy` and `statement`: what allowed it."""
+
+    action: str
+    resource: str
+    policy: str = ""  # empty for the operator, whom nothing has to allow anything
+    statement: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallRecord:
     """What the endpoint remembers of each call, for counting and for the IAM exactness check."""
 
@@ -44,5 +54,6 @@ class CallRecord:
     status: int  # HTTP status; 0: the connection was dropped
     error: str = ""  # the service's error code
     actions: tuple[str, ...] = ()  # IAM actions that were needed (and allowed, unless error says otherwise)
+    uses: tuple[Use, ...] = ()  # the same, with resources and what allowed them
     seconds: float = 0.0
     at: datetime | None = field(default=None)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from localcloud.aws import catalogue, motobridge, parameters, refusals, rendering, sigv4
 from localcloud.aws.agent import caller
 from localcloud.aws.authentication import authentication_of
-from localcloud.aws.call import Call, CallRecord, Operation
+from localcloud.aws.call import Call, CallRecord, Operation, Use
 from localcloud.aws.catalogue import Target
 from localcloud.aws.functions.service import Functions
 from localcloud.aws.iam import enforce
@@ -87,7 +87,7 @@ class AwsEndpoint:
         try:
             call = self._call(progress, target)
             world.faults.take_quota(target.service, target.operation)
-            progress.actions = self._authorise(call, operation)
+            progress.uses = self._authorise(call, operation)
             response = self._carry_out(lambda: self._result(operation, call, target), call, target)
         finally:
             if kill:
@@ -136,7 +136,7 @@ class AwsEndpoint:
             request=progress.request,
         )
 
-    def _authorise(self, call: Call, operation: Operation | None) -> tuple[str, ...]:
+    def _authorise(self, call: Call, operation: Operation | None) -> tuple[Use, ...]:
         if authentication_of(operation) != "sigv4":
             return ()  # the operation's own proof is all that it asks for
         return enforce.authorise(call, self._world)
@@ -184,7 +184,8 @@ class AwsEndpoint:
                 principal=progress.principal,
                 status=status,
                 error=error,
-                actions=progress.actions,
+                actions=tuple(dict.fromkeys(use.action for use in progress.uses)),
+                uses=progress.uses,
                 seconds=monotonic() - progress.started,
                 at=self._world.clock.now(),
             )
@@ -200,7 +201,7 @@ class _Progress:
         self.started = monotonic()
         self.target: Target | None = None
         self.principal = ANONYMOUS
-        self.actions: tuple[str, ...] = ()
+        self.uses: tuple[Use, ...] = ()
 
     @property
     def service(self) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from localcloud.aws.cloudformation.failures import REFUSALS, Stop, failing, failure, reason_of
 from localcloud.aws.cloudformation.functions import Imports, Resolver
 from localcloud.aws.cloudformation.model import Made, Stack, StackResource, Wanted
+from localcloud.aws.cloudformation.permissions import Site, rights
 from localcloud.aws.cloudformation.plan import Plan, Registry, changed_properties, not_made
 from localcloud.aws.cloudformation.shapes import Malformed
 from localcloud.aws.cloudformation.tags import with_stack_tags
@@ -127,6 +128,7 @@ class Engine:
             properties = self._properties(stack, plan, resource.definition, kind)
             resource.made = kind.create(self._place(stack, resource.logical_id), properties)
             resource.properties = properties
+            self._require(resource, "create")
         stack.note(
             at=self._clock.now(), status=f"{verb}_IN_PROGRESS", reason="Resource creation Initiated", resource=resource
         )
@@ -209,6 +211,7 @@ class Engine:
         undo.append(_Undo(resource, back))
         with failing(self._clock, stack, resource, "UPDATE"):
             resource.made = kind.update(place, made, before, properties)
+            self._require(resource, "update", properties)
         resource.definition, resource.properties = definition, properties
         stack.note(at=self._clock.now(), status="UPDATE_COMPLETE", resource=resource)
 
@@ -275,12 +278,19 @@ class Engine:
         stack.note(at=self._clock.now(), status="DELETE_IN_PROGRESS", resource=resource)
         try:
             kind = self._registry[resource.definition.type]
+            self._require(resource, "delete")
             kind.delete(self._place(stack, resource.logical_id), resource.made, resource.properties)
         except REFUSALS as error:
             stack.note(at=self._clock.now(), status="DELETE_FAILED", reason=reason_of(error), resource=resource)
             return False
         stack.note(at=self._clock.now(), status="DELETE_COMPLETE", resource=resource)
         return True
+
+    def _require(self, resource: StackResource, handler: str, properties: Mapping[str, Any] | None = None) -> None:
+        """Ask for the rights that the service's own handler needs beside the calls that are made here."""
+        type_name, given = resource.definition.type, resource.properties if properties is None else properties
+        site = Site(made=_made(resource), properties=given, account=self._account, region=self._region)
+        self._clients.require(f"{type_name} {handler}", rights(type_name, handler, site))
 
     def _properties(
         self, stack: Stack, plan: Plan, definition: ResourceDefinition, kind: ResourceType

@@ -106,6 +106,7 @@ class _Api:
             call.region,
             params["StackName"],
             self._wanted(call, None),
+            caller=call.principal,
             on_failure=params.get("OnFailure") or ("DO_NOTHING" if params.get("DisableRollback") else "ROLLBACK"),
             protected=bool(params.get("EnableTerminationProtection")),
             token=params.get("ClientRequestToken", ""),
@@ -118,7 +119,11 @@ class _Api:
         stack = self._stacks.find(call.region, call.params["StackName"], verb="update")
         self._require_expansion(call, stack)
         self._stacks.begin_update(
-            call.region, stack, self._wanted(call, stack), token=call.params.get("ClientRequestToken", "")
+            call.region,
+            stack,
+            self._wanted(call, stack),
+            caller=call.principal,
+            token=call.params.get("ClientRequestToken", ""),
         )
         return {"StackId": stack.id}
 
@@ -129,6 +134,7 @@ class _Api:
             self._stacks.begin_delete(
                 call.region,
                 stack,
+                caller=call.principal,
                 retain=frozenset(call.params.get("RetainResources", ())),
                 token=call.params.get("ClientRequestToken", ""),
             )
@@ -222,6 +228,7 @@ class _Api:
             call.region,
             stack,
             change_set,
+            caller=call.principal,
             on_failure="DO_NOTHING" if call.params.get("DisableRollback") else "ROLLBACK",
             token=call.params.get("ClientRequestToken", ""),
         )
@@ -275,7 +282,7 @@ class _Api:
             template,
             given,
             old.wanted.values if old else {},
-            exists=lambda kind, value: self._stacks.exists(call.region, kind, value),
+            exists=lambda kind, value: self._stacks.exists(call.region, kind, value, call.principal),
         )
         tags = {tag["Key"]: tag["Value"] for tag in params["Tags"]} if "Tags" in params else None
         stored = self._stored_values(call, template, values)
@@ -292,7 +299,9 @@ class _Api:
         for name, text in values.items():
             if template.parameters[name].get("Type") == "AWS::SSM::Parameter::Value<String>":
                 try:
-                    made[name] = self._stacks.client("ssm", call.region).get_parameter(Name=text)["Parameter"]["Value"]
+                    made[name] = self._stacks.client("ssm", call.region, call.principal).get_parameter(Name=text)[
+                        "Parameter"
+                    ]["Value"]
                 except ClientError as error:
                     raise invalid(
                         f"Unable to fetch parameters [{text}] from parameter store for this account."
@@ -334,7 +343,7 @@ class _Api:
 
         def read(bucket: str, key: str) -> str:
             try:
-                found = self._stacks.client("s3", call.region).get_object(Bucket=bucket, Key=key)
+                found = self._stacks.client("s3", call.region, call.principal).get_object(Bucket=bucket, Key=key)
             except ClientError as error:
                 raise invalid(f"S3 error: {error.response['Error'].get('Message', 'Access Denied')}") from error
             text = found["Body"].read()

@@ -18,6 +18,7 @@ from localcloud.aws.cloudformation.plan import Plan, capabilities_needed, change
 from localcloud.aws.cloudformation.registry import registry
 from localcloud.aws.cloudformation.template import Template, invalid
 from localcloud.errors import ServiceError
+from localcloud.principals import Principal
 
 if TYPE_CHECKING:
     from localcloud.world import World
@@ -50,9 +51,9 @@ class Stacks:
         for thread in list(self._threads):
             thread.join()
 
-    def client(self, service: str, region: str) -> Any:
-        """A client with the engine's rights (to read templates from S3)."""
-        return self._clients.client(service, region)
+    def client(self, service: str, region: str, caller: Principal) -> Any:
+        """A client with the rights of `caller` (to read templates from S3)."""
+        return self._clients.client(service, region, caller)
 
     def all(self, region: str) -> list[Stack]:
         """Every stack, deleted ones too, newest first."""
@@ -88,7 +89,7 @@ class Stacks:
         return made
 
     def begin_create(
-        self, region: str, name: str, wanted: Wanted, *, on_failure: str, protected: bool, token: str
+        self, region: str, name: str, wanted: Wanted, *, caller: Principal, on_failure: str, protected: bool, token: str
     ) -> Stack:
         """Start making a new stack."""
         with self._lock:
@@ -97,27 +98,27 @@ class Stacks:
             plan = self.plan(region, name, stack.id, wanted)
             self._stacks.setdefault(region, {})[stack.id] = stack
             stack.note(at=self._world.clock.now(), status="CREATE_IN_PROGRESS", reason="User Initiated")
-        engine = self._engine(region)
+        engine = self._engine(region, caller)
         self._run(lambda: engine.create(stack, plan, claim_exports=self._claimer(region)), stack)
         return stack
 
-    def begin_update(self, region: str, stack: Stack, wanted: Wanted, *, token: str) -> None:
+    def begin_update(self, region: str, stack: Stack, wanted: Wanted, *, caller: Principal, token: str) -> None:
         """Start updating a stack."""
         with self._lock:
             _check_updatable(stack)
             plan = self.plan(region, stack.name, stack.id, wanted)
             if fingerprint(plan) == fingerprint(planned(stack.wanted, plan.pseudo)):
                 raise invalid(NO_UPDATES)
-            self._start_update(region, stack, plan, token)
+            self._start_update(region, stack, plan, caller, token)
 
-    def _start_update(self, region: str, stack: Stack, plan: Plan, token: str) -> None:
+    def _start_update(self, region: str, stack: Stack, plan: Plan, caller: Principal, token: str) -> None:
         stack.token = token
         stack.updated = self._world.clock.now()
         stack.note(at=stack.updated, status="UPDATE_IN_PROGRESS", reason="User Initiated")
-        engine = self._engine(region)
+        engine = self._engine(region, caller)
         self._run(lambda: engine.update(stack, plan, claim_exports=self._claimer(region)), stack)
 
-    def begin_delete(self, region: str, stack: Stack, *, retain: frozenset[str], token: str) -> None:
+    def begin_delete(self, region: str, stack: Stack, *, caller: Principal, retain: frozenset[str], token: str) -> None:
         """Start removing a stack; one that is being removed or is gone is left alone."""
         with self._lock:
             if stack.status in {"DELETE_IN_PROGRESS", "DELETE_COMPLETE"}:
@@ -133,7 +134,7 @@ class Stacks:
             self._check_exports_unused(region, stack)
             stack.token = token
             stack.note(at=self._world.clock.now(), status="DELETE_IN_PROGRESS", reason="User Initiated")
-        engine = self._engine(region)
+        engine = self._engine(region, caller)
         self._run(lambda: engine.delete(stack, retain=retain), stack)
 
     def add_change_set(
@@ -168,7 +169,9 @@ class Stacks:
             stack.change_sets[name] = made
             return stack, made
 
-    def execute(self, region: str, stack: Stack, change_set: ChangeSet, *, on_failure: str, token: str) -> None:
+    def execute(
+        self, region: str, stack: Stack, change_set: ChangeSet, *, caller: Principal, on_failure: str, token: str
+    ) -> None:
         """Carry out a change set; the others of the stack are dropped, as the service does."""
         with self._lock:
             if change_set.execution != "AVAILABLE":
@@ -183,11 +186,11 @@ class Stacks:
             change_set.execution = "EXECUTE_COMPLETE"
             stack.change_sets.clear()
             if change_set.kind == "UPDATE":
-                self._start_update(region, stack, plan, token)
+                self._start_update(region, stack, plan, caller, token)
                 return
             stack.token, stack.on_failure, stack.wanted = token, on_failure, change_set.wanted
             stack.note(at=self._world.clock.now(), status="CREATE_IN_PROGRESS", reason="User Initiated")
-        engine = self._engine(region)
+        engine = self._engine(region, caller)
         self._run(lambda: engine.create(stack, plan, claim_exports=self._claimer(region)), stack)
 
     def exports(self, region: str) -> Iterator[tuple[Stack, str, str]]:
@@ -208,7 +211,7 @@ class Stacks:
         """Names of the stacks that import an export."""
         return [stack.name for stack in self.all(region) if stack.deleted is None and name in stack.imports]
 
-    def exists(self, region: str, kind: str, value: str) -> bool:
+    def exists(self, region: str, kind: str, value: str, caller: Principal) -> bool:
         """Whether a parameter's AWS-specific value exists; kinds without a check are taken as given."""
         checks: dict[str, Callable[[Any], Any]] = {
             "AWS::EC2::VPC::Id": lambda ec2: ec2.describe_vpcs(VpcIds=[value]),
@@ -217,7 +220,7 @@ class Stacks:
         }
         if kind not in checks:
             return True
-        ec2 = self.client("ec2", region)
+        ec2 = self.client("ec2", region, caller)
         try:
             checks[kind](ec2)
         except ec2.exceptions.ClientError:
@@ -244,10 +247,10 @@ class Stacks:
     def _arn(self, region: str, kind: str, name: str) -> str:
         return f"arn:aws:cloudformation:{region}:{self._world.account}:{kind}/{name}/{uuid.uuid4()}"
 
-    def _engine(self, region: str) -> Engine:
+    def _engine(self, region: str, caller: Principal) -> Engine:
         return Engine(
             registry=registry(),
-            clients=RegionalClients(self._clients, region),
+            clients=RegionalClients(self._clients, self._world, region, caller),
             clock=self._world.clock,
             account=self._world.account,
             region=region,

@@ -2,12 +2,13 @@
 
 import secrets
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from localcloud.aws.cloudformation.model import Made
 from localcloud.aws.cloudformation.shapes import Struct
+from localcloud.aws.iam.rights.model import Right
 
 _SUFFIX = string.ascii_letters + string.digits
 
@@ -17,10 +18,13 @@ class Failed(Exception):
 
 
 class Clients(Protocol):
-    """Gives clients of the emulated services, with the operator's rights."""
+    """Gives clients of the emulated services, with the rights of whoever deploys."""
 
     def client(self, service: str) -> Any:
         """A boto3 client of `service` in the stack's Region."""
+
+    def require(self, handler: str, rights: Sequence[Right]) -> None:
+        """Raise ServiceError if whoever deploys lacks one of these; `handler` is what asks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from localcloud.aws.call import Call, CallRecord
+from localcloud.aws.call import Call, CallRecord, Use
 from localcloud.aws.functions import metrics
 from localcloud.aws.functions.journal import Line
 from localcloud.aws.functions.model import Deployed
@@ -102,10 +102,10 @@ class Delivery:
             now=now,
             request=Request(method="POST", path="/"),
         )
-        actions: tuple[str, ...] = ()
+        uses: tuple[Use, ...] = ()
         error = ""
         try:
-            actions = authorise(call, self._world)
+            uses = authorise(call, self._world)
         except ServiceError as refusal:
             error = refusal.code
         # Written down like any other call of the role: these rights are used, too.
@@ -116,7 +116,8 @@ class Delivery:
                 principal=self._principal,
                 status=400 if error else 200,
                 error=error,
-                actions=actions,
+                actions=tuple(dict.fromkeys(use.action for use in uses)),
+                uses=uses,
                 at=now,
             )
         )

@@ -9,7 +9,19 @@ so that a policy that names a narrower resource does not allow it, as in AWS.
 from collections.abc import Mapping
 
 from localcloud.aws.call import Call
-from localcloud.aws.iam.rights import automation, commands, documents, dynamodb, nodes, services, ssm
+from localcloud.aws.iam.rights import (
+    apis,
+    automation,
+    building,
+    commands,
+    documents,
+    dynamodb,
+    nodes,
+    ownership,
+    services,
+    ssm,
+    stacks,
+)
 from localcloud.aws.iam.rights.model import Directory, Entry, Right
 
 TABLE: Mapping[tuple[str, str], Entry] = {
@@ -19,6 +31,10 @@ TABLE: Mapping[tuple[str, str], Entry] = {
     **commands.ENTRIES,
     **dynamodb.ENTRIES,
     **services.ENTRIES,
+    **stacks.ENTRIES,
+    **apis.ENTRIES,
+    **building.ENTRIES,
+    **ownership.ENTRIES,
 }
 """(service, operation) → what a role must be allowed to do."""
 

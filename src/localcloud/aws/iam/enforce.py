@@ -1,17 +1,18 @@
 """The verdict on a call: which rights it needs, and whether the caller's role and the resource's own policy give them.
 
-The endpoint calls `authorise` before every operation. The operator (root) may do everything. Roles and managed nodes
-need what the table says; for what the table does not know they are refused, by name.
+The endpoint calls `authorise` before every operation. The operator (root) may do everything; what a role would have
+needed in its place is recorded all the same. Roles and managed nodes need what the table says; for what the table does
+not know they are refused, by name.
 
 Sources: IAM User Guide, "Policy evaluation for requests within a single account" and "AWS global condition context
 keys"; KMS Developer Guide, "Determining access to AWS KMS keys".
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from localcloud.aws.call import Call
+from localcloud.aws.call import Call, Use
 from localcloud.aws.iam import actions, denials
 from localcloud.aws.iam.directory import WorldDirectory
 from localcloud.aws.iam.documents import Policy, PolicyKind
@@ -27,28 +28,38 @@ if TYPE_CHECKING:
 _ARN_PARTS = 6
 
 
-def authorise(call: Call, world: "World") -> tuple[str, ...]:
-    """The actions for which the caller's own policies were needed, in the order asked; nothing for the operator.
+def authorise(call: Call, world: "World") -> tuple[Use, ...]:
+    """What the caller's own policies were needed for, in the order asked; of the operator, what a role would need.
 
     Raises ServiceError in the called service's words if a right is missing or the table does not know the operation.
     What a key policy grants by itself is not in the answer: no identity-based policy was needed for it.
     """
     principal = call.principal
-    if principal.kind is Kind.ROOT:
-        return ()
+    root = principal.kind is Kind.ROOT
     table = actions.NODE_TABLE if principal.kind is Kind.NODE else actions.TABLE
     directory = WorldDirectory(world, call.region)
     try:
         rights = actions.required(call, directory, table=table)
     except KeyError as missing:
+        if root:
+            return ()  # the operation itself says what is missing
         # The services look at the form of a request before they ask who may send it.
         raise ServiceError("ValidationException", f"{call.operation} needs {missing}") from missing
+    if root:
+        return tuple(Use(action=right.action, resource=right.resource) for right in rights or ())
     if rights is None:
         raise denials.unlisted(call)
+    return require(call, world, rights)
+
+
+def require(call: Call, world: "World", rights: Sequence[Right]) -> tuple[Use, ...]:
+    """The same for given rights: what is asked for beside what the table knows of a call."""
+    if call.principal.kind is Kind.ROOT:
+        return tuple(Use(action=right.action, resource=right.resource) for right in rights)
     if not rights:
         return ()
     asking = _asking(call, world)
-    return tuple(dict.fromkeys(right.action for right in rights if asking.require(right)))
+    return tuple(use for right in rights if (use := asking.require(right)))
 
 
 def may(call: Call, world: "World", right: Right) -> bool:
@@ -83,8 +94,8 @@ class _Asking:
     role: Role | None
     keys: Mapping[str, Values]
 
-    def require(self, right: Right) -> bool:
-        """Whether the caller's own policies were needed for `right`; raises ServiceError if it is not granted."""
+    def require(self, right: Right) -> Use | None:
+        """What of the caller's own policies `right` needed, if any; raises ServiceError if it is not granted."""
         context = Context(
             action=right.action, resource=right.resource, keys={**self.keys, **_right_keys(self.call, right)}
         )
@@ -94,11 +105,15 @@ class _Asking:
         if identity.explicit_deny or not (granted or identity.allowed):
             raise denials.denied(self.call, right, by=PolicyKind.IDENTITY, explicit=identity.explicit_deny)
         self._ask_boundary(right, context, needed=not granted)
-        return identity.allowed
+        if not identity.allowed:
+            return None
+        return Use(action=right.action, resource=right.resource, policy=identity.policy, statement=identity.statement)
 
     def _guard(self, right: Right) -> Policy | None:
         """The resource's own policy, where access is impossible without its consent: of a KMS key, of a role."""
-        if right.action.startswith("kms:"):
+        if right.action.startswith("kms:") and not right.resource.endswith(
+            "*"
+        ):  # a key that is still to be made has none
             policy = self.directory.key_policy(right.resource)
             if policy is None:
                 raise denials.no_such_key(self.call, right)
@@ -152,6 +167,9 @@ def _right_keys(call: Call, right: Right) -> Mapping[str, Values]:
     """The keys that go with one right: its own, whose the resource is, and who asks on the caller's behalf."""
     keys: dict[str, Values] = {**right.keys, "aws:ViaAWSService": "true" if right.via else "false"}
     parts = right.resource.split(":", _ARN_PARTS - 1)
+    if call.principal.via:
+        keys |= dict.fromkeys(("aws:CalledViaFirst", "aws:CalledViaLast", "aws:CalledVia"), call.principal.via)
+        keys["aws:ViaAWSService"] = "true"
     keys["aws:ResourceAccount"] = parts[4] if len(parts) == _ARN_PARTS and parts[4] else call.account
     if right.action.startswith("kms:"):
         keys |= {"kms:CallerAccount": call.account, "kms:EncryptionAlgorithm": "SYMMETRIC_DEFAULT"}

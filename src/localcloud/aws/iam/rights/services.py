@@ -104,7 +104,6 @@ def _entry(rights: Callable[[Call, Directory], Sequence[Right]], *actions: str) 
 
 
 _LOG_CALLS = {
-    "CreateLogGroup": "logs:CreateLogGroup",
     "CreateLogStream": "logs:CreateLogStream",
     "PutLogEvents": "logs:PutLogEvents",
     "DescribeLogGroups": "logs:DescribeLogGroups",
