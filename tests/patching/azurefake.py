@@ -40,6 +40,7 @@ class FakeVm:
 
     wire: dict[str, Any]
     power: str = "running"
+    guest: bool = True  # Azure's agent on it reports
     etag: int = 1
     on_power: Callable[[bool], None] = lambda _on: None
 
@@ -314,7 +315,10 @@ class FakeAzure:
     def _shown(self, found: FakeVm) -> dict[str, Any]:
         wire = copy.deepcopy(found.wire)
         wire["etag"] = str(found.etag)
-        wire["properties"]["instanceView"] = {"statuses": [{"code": f"PowerState/{found.power}"}]}
+        agent = "Ready" if found.guest and found.power == "running" else "Not Ready"
+        wire["properties"]["instanceView"] = {
+            "statuses": [{"code": f"PowerState/{found.power}"}], "vmAgent": {"statuses": [{"displayStatus": agent}]},
+        }  # fmt: skip
         return wire
 
     def _call(self, action: str, resource: str) -> "_Call":

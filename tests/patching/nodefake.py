@@ -76,6 +76,7 @@ class FakeNode:
 
     def _power(self, on: bool) -> None:
         self.online = False
+        self.azure.vms[self.vm.key].guest = False
         self._up_at = self.now() + BOOT_DURATION if on else None
 
     def settle(self) -> None:
@@ -85,6 +86,7 @@ class FakeNode:
         if self._up_at is not None and self._up_at <= self.now():
             self._up_at = None
             self.boots += 1
+            self.azure.vms[self.vm.key].guest = running and not self.disk.get("unbootable")
             self.online = running and not self.disk.get("unbootable") and not self.disk.get("agentless")
         if self.online and running:
             self.last_ping = self.now()
@@ -193,7 +195,7 @@ class FakeNode:
             disk["broken"] = True
         if self.scenario == "no-boot":
             disk["unbootable"] = True
-            self.online = False
+            self._power(on=False)
             sent.ends = None
             self._up_at = self.now() + BOOT_DURATION
         elif self.reboots:

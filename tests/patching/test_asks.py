@@ -29,7 +29,8 @@ GOOD: dict[str, Any] = {
     "rollbackOn": "Bad",
     "keepSnapshotHours": 0,
     "keepFailedDiskHours": 168,
-    "bootTime": "PT15M",
+    "baselineOverride": "",
+    "bootTime": "",
     "settleTime": "PT5M",
     "dryRun": False,
     "prePatch": [],
@@ -50,7 +51,8 @@ def test_everything_that_can_be_chosen() -> None:
         GOOD
         | {"operation": "Scan", "snapshotDataDisks": "true", "restoreDataDisks": "True", "rollbackOn": "Never",
            "keepSnapshotHours": "24", "keepFailedDiskHours": 0, "bootTime": "PT1H30M", "settleTime": "PT30S",
-           "dryRun": True, "clientid": "/m/c", "tenantid": "/m/t", "clientsecret": "/m/s"}
+           "dryRun": True, "baselineOverride": "s3://bucket/base.json", "clientid": "/m/c", "tenantid": "/m/t",
+           "clientsecret": "/m/s"}
     )  # fmt: skip
 
     assert ask.options == Options(
@@ -79,6 +81,8 @@ def test_everything_that_can_be_chosen() -> None:
         ("keepSnapshotHours", 24 * 365 + 1), ("keepSnapshotHours", float("inf")), ("keepFailedDiskHours", None),
         ("keepFailedDiskHours", float("nan")), ("bootTime", "15 minutes"), ("bootTime", "PT"), ("bootTime", "PT4S"),
         ("bootTime", "PT2H1S"), ("bootTime", 900), ("settleTime", "PT-5M"), ("settleTime", "P1D"),
+        ("settleTime", "PT1H1S"), ("baselineOverride", "s3://bucket"), ("baselineOverride", "s3://bucket/"),
+        ("baselineOverride", "https://host"), ("baselineOverride", "ftp://a/b"), ("baselineOverride", 5),
         ("clientid", "/m/c"), ("tenantid", "/m/t"), ("clientsecret", "/m/s"), ("clientsecret", 5),
     ],
 )  # fmt: skip

@@ -47,7 +47,7 @@ def test_an_unhealthy_node_ends_the_run_at_once_even_if_the_answer_was_lost(stag
 def test_a_patch_command_under_way_is_called_back_before_the_vm_is_put_back(stage: Stage) -> None:
     """It would reach the restored node, and patch it without a checkpoint."""
     stage.node.scenario = "agent-dies"
-    execution = stage.start()
+    execution = stage.start(RollbackOn="BadOrUnknown")
     stage.finish(execution, until=lambda: "virtualMachines/powerOff/action" in dict(stage.azure.calls))
 
     install = next(sent.id for sent in stage.node.commands.values() if sent.comment == f"moorings {execution} install")

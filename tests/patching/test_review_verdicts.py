@@ -153,6 +153,7 @@ def test_a_node_that_was_silent_before_the_command_reached_it_is_not_ours_to_put
     stage.node.result = pending  # type: ignore[assignment,method-assign]
     stage.node.last_ping = stage.clock.now() + timedelta(minutes=heard)
     stage.node.online = False
+    stage.azure.vms[stage.vm.key].guest = False
 
     run = stage.finish(execution)
 

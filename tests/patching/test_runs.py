@@ -85,12 +85,14 @@ def test_an_exit_code_of_1_alone_is_a_warning(stage: Stage) -> None:
     assert "exit code 1" in str(run.outputs["Report.Evidence"])
 
 
-@pytest.mark.parametrize("scenario", ["breaks-service", "no-boot", "agent-dies"])
-def test_what_is_bad_is_put_back_as_it_was(stage: Stage, scenario: str) -> None:
+@pytest.mark.parametrize(
+    ("scenario", "rollback_on"), [("breaks-service", "Bad"), ("no-boot", "Bad"), ("agent-dies", "BadOrUnknown")]
+)
+def test_what_is_bad_is_put_back_as_it_was(stage: Stage, scenario: str, rollback_on: str) -> None:
     stage.node.scenario = scenario
     before = dict(stage.node.disk)
 
-    run = stage.run()
+    run = stage.run(RollbackOn=rollback_on)
 
     assert outcome(run) == ("Failed", "ROLLED_BACK"), reason(run)
     assert stage.node.disk == before

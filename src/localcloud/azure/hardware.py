@@ -15,7 +15,7 @@ from localcloud.errors import Unsupported
 class Hardware(Protocol):
     """Disks and power of virtual machines. Calls may take their time; none is made while the state's lock is held.
 
-    The exception is `running`, which must answer at once.
+    The exceptions are `running` and `responds`, which must answer at once.
     """
 
     def adopt(self, vm: str, machine: Any, disk: str) -> None:
@@ -50,6 +50,9 @@ class Hardware(Protocol):
 
     def running(self, vm: str) -> bool:
         """Whether it has power: False only if it was switched off, or its system shut itself down."""
+
+    def responds(self, vm: str) -> bool:
+        """Whether a system runs on it that could tell so: not one that did not boot, or has not yet."""
 
     def forget(self, vm: str) -> None:
         """The virtual machine is deleted; its machine, if any, is off and has no disk."""
@@ -111,6 +114,9 @@ class PlainDirectories:
 
     def running(self, vm: str) -> bool:
         return vm in self._on
+
+    def responds(self, vm: str) -> bool:
+        return self.running(vm)
 
     def forget(self, vm: str) -> None:
         with self._lock:

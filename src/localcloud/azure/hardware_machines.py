@@ -114,6 +114,11 @@ class MachineHardware(PlainDirectories):
         machine = self._machines.get(vm)
         return super().running(vm) and (machine is None or machine.state in _POWERED | {State.FAILED})
 
+    def responds(self, vm: str) -> bool:
+        """Whether its system has booted and runs."""
+        machine = self._machines.get(vm)
+        return super().running(vm) and (machine is None or machine.state is State.RUNNING)
+
     def forget(self, vm: str) -> None:
         """The VM is deleted; its disks stay."""
         for lun in self.disks_of(vm):

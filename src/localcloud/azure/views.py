@@ -121,13 +121,20 @@ def instance_view(machine: VirtualMachine, hardware: Hardware) -> Document:
     }
     computer = (machine.properties.get("osProfile") or {}).get("computerName")
     if power == "running":
-        view["vmAgent"] = {
-            "vmAgentVersion": "2.9.1.1",
-            "statuses": [{**succeeded, "displayStatus": "Ready", "message": "Guest Agent is running"}],
-        }
+        view["vmAgent"] = _guest_agent(ready=hardware.responds(machine.unique_id))
         if computer:
             view["computerName"] = computer
     return view
+
+
+def _guest_agent(*, ready: bool) -> Document:
+    """What Azure's own agent on the VM reported last, or that it does not report."""
+    if ready:
+        told = {"code": "ProvisioningState/succeeded", "level": "Info", "displayStatus": "Ready"}
+        return {"vmAgentVersion": "2.9.1.1", "statuses": [{**told, "message": "Guest Agent is running"}]}
+    told = {"code": "ProvisioningState/Unavailable", "level": "Warning", "displayStatus": "Not Ready"}
+    silent = {**told, "message": "VM status blob is found but not yet populated."}
+    return {"vmAgentVersion": "Unknown", "statuses": [silent]}
 
 
 def _provisioning_status(machine: VirtualMachine) -> Document:

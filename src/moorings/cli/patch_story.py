@@ -152,7 +152,7 @@ def show_story(results: Results, story: Story, now: datetime) -> None:
 def _show_record(results: Results, run: Run) -> None:
     if run.timeline:
         results.line()
-        rows = [(f"{each.at:%H:%M:%S}", _since(run.began_at, each.at), each.what) for each in run.timeline]
+        rows = [(f"{each.at:%H:%M:%S}", _since(run.began_at, each.at), each.told) for each in run.timeline]
         results.table(("TIME (UTC)", ">AFTER", "WHAT HAPPENED"), rows)
     if run.evidence is not None:
         results.line()
@@ -186,7 +186,7 @@ def story_json(story: Story, now: datetime) -> dict[str, Any]:
     told: dict[str, Any] = {**standing_json(story.standing, now), "next": next_words(story, now)}
     if run is not None:
         told |= {
-            "timeline": [{"at": each.at, "what": each.what} for each in run.timeline],
+            "timeline": [{"at": each.at, "what": each.told} for each in run.timeline],
             "evidence": dict(evidence_rows(run.evidence)) if run.evidence else {},
             "verdict": run.judgement.verdict.value if run.judgement else "",
             "verdict_reason": run.judgement.reason if run.judgement else "",

@@ -158,7 +158,7 @@ def _timeline(node: NodeReport, now: datetime) -> Iterable[str]:
 def _moments(moments: Sequence[Moment], began: datetime) -> str:
     rows = "".join(
         f"<tr><td>{each.at:%H:%M:%S}</td><td>+{clock_time((each.at - began).total_seconds())}</td>"
-        f"<td>{_text(each.what)}</td></tr>"
+        f"<td>{_text(each.told)}</td></tr>"
         for each in moments
     )
     return f'<table class="moments"><tbody>{rows}</tbody></table>'

@@ -14,6 +14,8 @@ from moorings.patching.watching import Look, next_of
 Answer = dict[str, Any]
 
 LONGEST_PAUSE = timedelta(seconds=120)
+# While a VM is put back the runbook's own pause is short, and fixed: the VM may be down.
+RESTORE_PAUSE, LONGEST_RESTORE_PAUSE = timedelta(seconds=10), timedelta(seconds=60)
 MOST_TEXT = 1000
 
 
@@ -73,22 +75,31 @@ def judged(run: Run) -> Answer:
     }
 
 
-def restored(run: Run) -> Answer:
+def restored(run: Run, *, now: datetime) -> Answer:
     """For `restore`: over when the VM runs, or when nothing more will be tried."""
     state = run.restore
     ended = state.ended if state else ""
+    since = (state.down_at or state.began_at) if state else now
     return {
         "Done": ended == "ours",
         "Failed": bool(ended) and ended != "ours",
+        "More": _iso(restore_pause(now - since)),
         "Note": (state.note if state else "")[:MOST_TEXT],
     }
 
 
-def verified(run: Run) -> Answer:
-    """For `verify`: over when the node is back, or has had its time."""
+def restore_pause(elapsed: timedelta) -> timedelta:
+    """How long to wait besides the runbook's own pause: not at all in the first two minutes after the VM was stopped
+    (or, before that, after the restore began), then so long that 100 rounds last beyond the restore's deadline."""
+    return min(max(elapsed / 12, RESTORE_PAUSE), LONGEST_RESTORE_PAUSE) - RESTORE_PAUSE
+
+
+def verified(run: Run, *, now: datetime) -> Answer:
+    """For `verify`: over when the node is back, or has had its time, however long that is."""
     state = run.restore
     over = state is None or state.ended != "ours" or state.online is not None
-    return {"Done": over, "Online": bool(state and state.online)}
+    since = (state.ended_at if state else None) or now
+    return {"Done": over, "More": _iso(pause(now - since)), "Online": bool(state and state.online)}
 
 
 def reported(run: Run) -> Answer:

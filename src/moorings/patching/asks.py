@@ -9,7 +9,6 @@ from moorings.errors import Invalid
 from moorings.patching.checking import CheckAsk
 from moorings.patching.describing import DescribeAsk
 from moorings.patching.model import (
-    BOOT_TIME,
     SETTLE_TIME,
     CredentialNames,
     Options,
@@ -23,9 +22,14 @@ from moorings.patching.watching import Commands
 Event = Mapping[str, Any]
 
 _NODE = re.compile(r"mi-[0-9a-f]{17}")
+# Source: AWS-RunPatchBaseline, which takes no bucket without a key, and says so only once it is sent.
+_BASELINE = re.compile(r"https://[^/ ]+/[^ ]+|s3://[^/ ]+/[^ ]*[^/ ]")
 _DURATION = re.compile(r"PT(?:(\d{1,3})H)?(?:(\d{1,4})M)?(?:(\d{1,5})S)?")
 LONGEST_HOURS = 24 * 365
 SHORTEST_BOOT, LONGEST_BOOT = timedelta(seconds=5), timedelta(hours=2)
+LONGEST_SETTLE = timedelta(hours=1)
+# The runbook's parameters by the members of the event, where they are not alike but for the first letter.
+_PARAMETERS = {"bootTime": "NodeBootTime", "settleTime": "HealthSettleTime"}
 
 
 def execution_of(event: Event) -> str:
@@ -55,7 +59,7 @@ def fence_of(event: Event) -> int | None:
 
 
 def describe_ask(event: Event) -> DescribeAsk:
-    """The first call, with everything that the starter chose."""
+    """The first call, with everything that the starter chose. Invalid, in the words of the runbook's parameters."""
     return DescribeAsk(
         execution=execution_of(event),
         node=node_of(event),
@@ -107,22 +111,29 @@ def flag(event: Event, name: str) -> bool:
     word = str(value).strip().lower()
     if word in {"true", "false"}:
         return word == "true"
-    raise Invalid(f"{name} is {str(value)[:40]!r}", remedy="give true or false")
+    raise Invalid(f"{_parameter(name)} is {str(value)[:40]!r}, no truth value", remedy="give true or false")
 
 
 def _options(event: Event) -> Options:
     operation = _text(event, "operation", "Install")
     if operation not in {"Install", "Scan"}:
-        raise Invalid(f"Operation is {operation[:40]!r}", remedy="give Install or Scan")
+        raise Invalid(f"Operation is {operation[:40]!r}, which there is not", remedy="give Install or Scan")
     word = _text(event, "rollbackOn", RollbackOn.BAD.value)
     if word not in {choice.value for choice in RollbackOn}:
-        raise Invalid(f"RollbackOn is {word[:40]!r}", remedy="give Bad, BadOrUnknown or Never")
+        raise Invalid(f"RollbackOn is {word[:40]!r}, which there is not", remedy="give Bad, BadOrUnknown or Never")
     snapshot, restore = flag(event, "snapshotDataDisks"), flag(event, "restoreDataDisks")
     if restore and not snapshot:
-        raise Invalid("RestoreDataDisks needs SnapshotDataDisks", remedy="set both, or neither")
-    boot = _duration(event, "bootTime", BOOT_TIME)
-    if not SHORTEST_BOOT <= boot <= LONGEST_BOOT:
-        raise Invalid(f"NodeBootTime is {boot}", remedy="give between PT5S and PT2H")
+        raise Invalid(
+            "RestoreDataDisks is true, SnapshotDataDisks is not: there would be nothing to put them back from",
+            remedy="set both, or neither",
+        )
+    _baseline(event)
+    boot = _duration(event, "bootTime")
+    if boot is not None and not SHORTEST_BOOT <= boot <= LONGEST_BOOT:
+        raise Invalid(f"NodeBootTime is {_told(boot)}, out of range", remedy="give between PT5S and PT2H")
+    settle = _duration(event, "settleTime")
+    if settle is not None and settle > LONGEST_SETTLE:
+        raise Invalid(f"HealthSettleTime is {_told(settle)}, out of range", remedy="give at most PT1H")
     return Options(
         operation=operation,
         snapshot_data_disks=snapshot,
@@ -132,8 +143,18 @@ def _options(event: Event) -> Options:
         keep_failed_disk_hours=_hours(event, "keepFailedDiskHours", 168),
         dry_run=flag(event, "dryRun"),
         boot_time=boot,
-        settle_time=_duration(event, "settleTime", SETTLE_TIME),
+        settle_time=SETTLE_TIME if settle is None else settle,
     )
+
+
+def _baseline(event: Event) -> None:
+    """Refuse what AWS-RunPatchBaseline would refuse, before there is a checkpoint for it."""
+    url = _text(event, "baselineOverride", "")
+    if url and not _BASELINE.fullmatch(url):
+        raise Invalid(
+            f"BaselineOverride is {url[:100]!r}, no address of a file",
+            remedy="give https://HOST/PATH or s3://BUCKET/KEY, as for AWS-RunPatchBaseline",
+        )
 
 
 def _credentials(event: Event) -> CredentialNames:
@@ -146,8 +167,10 @@ def _credentials(event: Event) -> CredentialNames:
     given = [bool(names.client), bool(names.tenant), bool(names.secret)]
     if any(given) and not all(given):
         raise Invalid(
-            "clientid, tenantid and clientsecret are names of parameters: give all three or none",
-            remedy="moorings azure connect stores them, and names them as the stack does",
+            "clientid, tenantid and clientsecret are names of parameters: give all three or none; "
+            f"{_which(names)} without a name",
+            remedy="name the missing ones, or none; moorings azure connect stores them, and names them as the stack "
+            "does",
         )
     return names
 
@@ -164,18 +187,38 @@ def _hours(event: Event, name: str, default: int) -> int:
     try:
         hours = int(value)
     except (TypeError, ValueError, OverflowError) as error:
-        raise Invalid(f"{name} is {str(value)[:40]!r}", remedy="give whole hours") from error
+        raise Invalid(f"{_parameter(name)} is {str(value)[:40]!r}, no number", remedy="give whole hours") from error
     if not 0 <= hours <= LONGEST_HOURS:
-        raise Invalid(f"{name} is {hours}", remedy=f"give between 0 and {LONGEST_HOURS} hours")
+        raise Invalid(
+            f"{_parameter(name)} is {str(hours)[:40]}, out of range", remedy=f"give between 0 and {LONGEST_HOURS} hours"
+        )
     return hours
 
 
-def _duration(event: Event, name: str, default: timedelta) -> timedelta:
+def _duration(event: Event, name: str) -> timedelta | None:
+    """None if nobody gave one."""
     value = event.get(name)
     if value is None or (isinstance(value, str) and is_literal(value)):
-        return default
+        return None
     match = _DURATION.fullmatch(str(value))
     if match is None or not any(match.groups()):
-        raise Invalid(f"{name} is {str(value)[:40]!r}", remedy="give a duration such as PT15M or PT30S")
+        raise Invalid(
+            f"{_parameter(name)} is {str(value)[:40]!r}, no duration", remedy="give a duration such as PT15M or PT30S"
+        )
     hours, minutes, seconds = (int(part or 0) for part in match.groups())
     return timedelta(hours=hours, minutes=minutes, seconds=seconds)
+
+
+def _parameter(name: str) -> str:
+    """What whoever started the run calls a member of the event."""
+    return _PARAMETERS.get(name) or name[:1].upper() + name[1:]
+
+
+def _which(names: CredentialNames) -> str:
+    given = {"clientid": names.client, "tenantid": names.tenant, "clientsecret": names.secret}
+    missing = [name for name, value in given.items() if not value]
+    return f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'}"
+
+
+def _told(duration: timedelta) -> str:
+    return f"{duration.total_seconds():,.0f} s"

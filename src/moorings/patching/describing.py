@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from moorings.errors import CloudFault, Conflict, Invalid, Misconfigured, Refused
+from moorings.errors import CloudFault, Conflict, Invalid, Misconfigured, MooringsError, Refused
 from moorings.patching import refusals
 from moorings.patching.model import CredentialNames, Options, Phase, Run, VmRef, nonce_of, vm_ref
 from moorings.patching.observed import CommandState, Disk, Node, Vm
@@ -35,6 +35,22 @@ class _Objected(Exception):
         self.objection = objection
 
 
+def refuse(execution: str, node: str, why: MooringsError, outside: Outside) -> Run:
+    """The record of a run whose options nobody can make sense of: the VM is left alone, and its report says why.
+    Asked again, it answers the same record."""
+    known = outside.records.load(execution)
+    if known is not None:
+        return known
+    return _recorded(
+        _left_alone(
+            Run(execution=execution, node=node, began_at=outside.clock.now()),
+            Objection(why.message, why.remedy),
+            outside,
+        ),
+        outside,
+    )
+
+
 def describe(ask: DescribeAsk, outside: Outside) -> Run:
     """The record of the run, with a refusal or with the guard taken. Asked again, it answers the same record.
 
@@ -53,10 +69,16 @@ def describe(ask: DescribeAsk, outside: Outside) -> Run:
     try:
         run = _identified(run, ask, outside)
     except _Objected as refused:
-        run = outside.noted(
-            replace(run, refusal=refused.objection.reason, remedy=refused.objection.remedy),
-            f"left alone: {refused.objection.reason}",
-        )
+        run = _left_alone(run, refused.objection, outside)
+    return _recorded(run, outside)
+
+
+def _left_alone(run: Run, objection: Objection, outside: Outside) -> Run:
+    run = replace(run, refusal=objection.reason, remedy=objection.remedy)
+    return outside.noted(run, f"left alone: {objection.reason}")
+
+
+def _recorded(run: Run, outside: Outside) -> Run:
     return outside.records.save(replace(run, look_at=outside.clock.now() + LOOK_AGAIN))
 
 

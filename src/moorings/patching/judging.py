@@ -21,16 +21,25 @@ _DECIDE = "look at the node; keep it as it is (moorings patch gc --execution) or
 _NOT_RUN = frozenset({CommandState.UNSENT.value, CommandState.UNDELIVERED.value})
 _RAN = frozenset({CommandState.SUCCESS.value, CommandState.FAILED.value, CommandState.CUT_OFF.value})
 NO_RESULT = 255
+READY, NOT_READY, UNSEEN = "ready", "not ready", "unseen"
+# Silence that may be the fault of the way to Systems Manager, or of its agent alone, says nothing of the server.
+_VOUCHED = {
+    READY: "but Azure says that the VM runs and that its own agent there reports: it may be well, and only not heard",
+    UNSEEN: "and Azure could not be asked whether the VM is well",
+}
 
 
 def judge(evidence: Evidence) -> Judgement:
     """What the evidence says; every combination has an answer."""
     if not _something_ran(evidence):
         return _never_touched(evidence)
+    if evidence.offline and evidence.guest in _VOUCHED:
+        return _unknown(f"the node went silent{_since(evidence)}, {_VOUCHED[evidence.guest]}", evidence)
     if evidence.offline:
         return _bad(f"the node went silent{_since(evidence)} and did not come back", evidence)
     if evidence.after is None:
-        return _unknown("nobody could look at the node afterwards: its health is not known", evidence)
+        pending = ", and its patch command has not ended" if evidence.install == CommandState.WAITING.value else ""
+        return _unknown(f"nobody could look at the node afterwards: its health is not known{pending}", evidence)
     broken = newly_failing(evidence.before, evidence.after)
     if broken:
         checks = ", ".join(str(number) for number in broken)
@@ -92,10 +101,24 @@ def conclude(run: Run, *, install_began: bool, scanned: bool = False) -> Conclus
         return _untouched_run(run, scanned=scanned)
     return Conclusion(
         outcome=Outcome.UNDECIDED,
-        reason="the run was ended after patching began and before anybody judged its result",
-        remedy=_DECIDE,
+        reason="the run was ended after patching began and before anybody judged its result"
+        + ("; its patch command may still be at work" if _pending(run) else ""),
+        remedy=_decide(run),
         wrong=True,
     )
+
+
+def _pending(run: Run) -> bool:
+    """Whether the patch command had not ended when it was last looked at, so that it may yet change the node."""
+    return run.evidence is not None and run.evidence.install == CommandState.WAITING.value
+
+
+def _decide(run: Run) -> str:
+    """What a person does about a run that nobody decided."""
+    if not _pending(run) or run.evidence is None or not run.evidence.install_id:
+        return _DECIDE
+    stop = f"aws ssm cancel-command --command-id {run.evidence.install_id} --instance-ids {run.node}"
+    return f"wait until the patch command is over, or end it ({stop}); then {_DECIDE}"
 
 
 def _untouched_run(run: Run, *, scanned: bool) -> Conclusion:
@@ -147,7 +170,7 @@ def _judged(run: Run, judgement: Judgement) -> Conclusion:
     return Conclusion(
         outcome=Outcome.UNDECIDED,
         reason=f"{judgement.reason}; the checkpoint is kept, nothing was restored ({why})",
-        remedy=_DECIDE,
+        remedy=_decide(run),
         warnings=judgement.warnings,
         wrong=True,
     )

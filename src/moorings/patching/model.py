@@ -20,6 +20,8 @@ TAG_STACK = "moorings-stack"
 RESTORE_TIME = timedelta(minutes=45)
 # How long a node may stay silent while it patches or boots, unless the run says otherwise. Heartbeats: every 5 minutes.
 BOOT_TIME = timedelta(minutes=15)
+# A cumulative update of Windows is finished while the system boots, which takes a small VM more than half an hour.
+WINDOWS_BOOT_TIME = timedelta(minutes=45)
 # Services take a moment after a boot: a failing check is asked again for this long before it counts.
 SETTLE_TIME = timedelta(minutes=5)
 # A snapshot that is not usable by then counts as stuck.
@@ -138,7 +140,7 @@ class Options:
     keep_snapshot_hours: int = 0
     keep_failed_disk_hours: int = 168
     dry_run: bool = False
-    boot_time: timedelta = BOOT_TIME
+    boot_time: timedelta | None = None  # None: as long as the node's system takes, see `Run.boot_time`
     settle_time: timedelta = SETTLE_TIME
 
 
@@ -184,10 +186,12 @@ class Evidence:
     """Everything that the verdict rests on."""
 
     install: str = "unsent"  # a CommandState's value
+    install_id: str = ""  # of the command
     install_detail: str = ""
     install_exit: int | None = None
     install_began: bool = False  # a command, ours, began on the node; so the node may have changed
     offline: bool = False  # silent past the boot deadline
+    guest: str = ""  # what Azure says of a silent node: ready, not ready, unseen; empty: it was not asked
     last_ping: datetime | None = None
     before: HealthReport | None = None
     after: HealthReport | None = None  # None: nobody could look
@@ -227,6 +231,8 @@ class Restore:
     writes: int = 0  # of the VM's disks
     starts: int = 0
     makes: int = 0  # of replacement disks
+    down_at: datetime | None = None  # when the VM was stopped first
+    not_before: datetime | None = None  # Azure is asked for nothing until then: it was asked too often
     started_at: datetime | None = None  # when the last start of the VM was begun
     deallocate: bool = False  # Azure refused to change the disks of a VM that is only stopped
     patch: bool = False  # Azure refused to take the whole VM back: send the disks alone
@@ -251,10 +257,16 @@ class Conclusion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """One entry of a run's timeline."""
+    """One entry of a run's timeline: the first time at which it happened, and how often in a row."""
 
     at: datetime
     what: str
+    times: int = 1
+
+    @property
+    def told(self) -> str:
+        """What happened, for people."""
+        return self.what if self.times == 1 else f"{self.what} ({self.times} times)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,6 +302,12 @@ class Run:
     look_at: datetime | None = None  # when the keeper looks again; None: it need not
     timeline: tuple[Moment, ...] = ()
     version: int = 0
+
+    @property
+    def boot_time(self) -> timedelta:
+        """How long its node may be silent while it patches or boots."""
+        by_system = WINDOWS_BOOT_TIME if self.platform == "Windows" else BOOT_TIME
+        return self.options.boot_time if self.options.boot_time is not None else by_system
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

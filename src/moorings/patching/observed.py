@@ -153,6 +153,12 @@ class Vm(Resource):
         return Power.UNKNOWN
 
     @property
+    def guest_ready(self) -> bool:
+        """Whether Azure's own agent on the VM reports: `Ready` in the portal. It is no part of ours."""
+        agent = (self.properties.get("instanceView") or {}).get("vmAgent") or {}
+        return any(str(one.get("displayStatus", "")).lower() == "ready" for one in agent.get("statuses") or ())
+
+    @property
     def storage(self) -> Wire:
         return self.properties.get("storageProfile") or {}
 

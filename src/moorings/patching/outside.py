@@ -19,8 +19,8 @@ from moorings.patching.ports import (
     Records,
 )
 
-# A node's run has few moments; whatever loops writes none.
-LONGEST_TIMELINE = 60
+# A node's run has few moments, but for what is tried again and again: its beginning is kept, and its end.
+LONGEST_TIMELINE, FIRST_MOMENTS = 60, 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,10 +71,21 @@ class Outside:
         return replace(self.noted(run, what), phase=phase)
 
     def noted(self, run: Run, what: str) -> Run:
-        """The run with one more moment in its timeline; not saved yet."""
+        """The run with one more moment in its timeline; not saved yet. What repeats is one moment, counted."""
         moment = Moment(at=self.clock.now(), what=what[:300])
         self.journal.record("moment", execution=run.execution, node=run.node, what=moment.what)
-        return replace(run, timeline=(*run.timeline, moment)[-LONGEST_TIMELINE:])
+        return replace(run, timeline=_longer(run.timeline, moment))
+
+
+def _longer(timeline: tuple[Moment, ...], moment: Moment) -> tuple[Moment, ...]:
+    """With one more moment; two that take turns (a try, and its failure) are told once, with how often."""
+    for back in (1, 2):
+        former = timeline[-back] if len(timeline) >= back else None
+        if former is not None and former.what == moment.what:
+            again = replace(former, times=former.times + 1)
+            return (*timeline[:-back], again, *timeline[len(timeline) - back + 1 :])
+    longer = (*timeline, moment)
+    return longer if len(longer) <= LONGEST_TIMELINE else (*longer[:FIRST_MOMENTS], *longer[FIRST_MOMENTS + 1 :])
 
 
 class Deadline:

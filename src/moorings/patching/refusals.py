@@ -55,7 +55,7 @@ def node_objection(node: Node | None, node_id: str) -> Objection | None:
         )
     if node.source_type and node.source_type.lower() != AZURE_SOURCE.lower():
         return Objection(
-            f"node {node_id} is no Azure VM but a {node.source_type}", "patch it by its own cloud's runbook"
+            f"node {node_id} is no Azure VM: it registered as {node.source_type}", "patch it by its own cloud's runbook"
         )
     return None
 

@@ -35,8 +35,8 @@ TRY_AGAIN = timedelta(minutes=2)
 def report(run: Run, outside: Outside, *, install_began: bool, scanned: bool = False, reason: str = "") -> Run:
     """The run with its conclusion, announced, its leftovers marked, its guard given up. Never raises MooringsError.
 
-    A restore that has not ended keeps its guard and stays in its phase: the keeper goes on with it. `reason`: what the
-    runbook knows of a run without a record of its own.
+    A restore that has not ended keeps its guard and stays in its phase: the keeper goes on with it, and tells everyone
+    what came of it. `reason`: what the runbook knows of a run without a record of its own.
     """
     if run.phase is Phase.OVER:
         return run
@@ -47,8 +47,7 @@ def report(run: Run, outside: Outside, *, install_began: bool, scanned: bool = F
     run = replace(run, conclusion=conclusion, announced=told)
     unfinished = run.restore is not None and not run.restore.ended
     if unfinished:
-        run = _try(run, outside, "record", lambda one: outside.records.save(replace(one, look_at=outside.clock.now())))
-        return _announced(run, outside)
+        return _try(run, outside, "record", lambda one: outside.records.save(replace(one, look_at=outside.clock.now())))
     if conclusion.outcome is Outcome.UNCHANGED:
         run = _try(run, outside, "release", lambda one: release(one, outside, over=True))
     return _closed(complete(run, outside), outside)

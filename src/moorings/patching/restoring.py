@@ -30,6 +30,10 @@ from moorings.patching.ports import AzureRefused, Compute, Countdown
 
 NEXT_STEP = timedelta(minutes=10)
 ONE_MOVE = 8.0  # seconds that a look and a write may take together
+# Azure takes 4 updates of a VM a minute: what was no try is not sent more often than 3 times.
+SPACING = timedelta(seconds=20)
+# Azure's throttles name up to 20 minutes; for a VM that is down somebody asks earlier.
+LONGEST_HUSH = timedelta(minutes=1)
 # Somebody else was quicker, or an earlier change still echoes: not a failure of the move.
 NOT_NOW = frozenset(
     {
@@ -71,7 +75,7 @@ def verify(run: Run, outside: Outside) -> Run:
     # A quick boot is over, and its agent heard of, before anybody sees that Azure's start is.
     since = min(state.ended_at, state.started_at or state.ended_at)
     online = node is not None and node.online and node.last_ping is not None and node.last_ping > since
-    if not online and now - state.ended_at < run.options.boot_time:
+    if not online and now - state.ended_at < run.boot_time:
         return run
     what = "the node is online again" if online else "the node did not come online"
     return outside.records.save(outside.noted(replace(run, restore=replace(state, online=online)), what))
@@ -111,6 +115,9 @@ def _one_move(run: Run, outside: Outside) -> tuple[Run, bool]:
             return (outside.records.save(run) if changed else run), False
         case Finish():
             return _finished(run, move, outside), False
+        case _ if state.not_before is not None and outside.clock.now() < state.not_before:
+            outside.hold(run, next_step=NEXT_STEP)
+            return (outside.records.save(run) if changed else run), False
         case _:
             return _write(run, move, sight, compute, outside)
 
@@ -128,21 +135,27 @@ def _write(run: Run, move: Move, sight: Sight, compute: Compute, outside: Outsid
         monitor = _carry_out(run, move, sight, compute, outside)
     except AzureRefused as refused:
         if refused.code.lower() in NOT_NOW or refused.status == 412:
-            return outside.records.save(replace(run, restore=replace(before, note=str(refused)[:300]))), False
+            return _undone(run, before, str(refused), SPACING, outside), False
         after = after_failure(run.restore, kind=kind, status=refused.status, code=refused.code, message=refused.message)
         # Nothing was begun: the next try, or the start of the VM as it is, need not wait for another call.
         return outside.records.save(outside.noted(replace(run, restore=after), f"Azure refused: {after.note}")), True
     except Busy as busy:
         # It had no effect, so it was no try.
-        return outside.records.save(replace(run, restore=replace(before, note=busy.message[:300]))), False
+        return _undone(run, before, busy.message, min(busy.retry_after, LONGEST_HUSH), outside), False
     except CloudFault as fault:
         # It may have had its effect: the next look tells. It is no try, for it may not even have arrived; but that the
         # disks may have been written stays known.
         outside.journal.record("answer_lost", call=fault.call, error=fault.message)
         lost = replace(before, started_at=run.restore.started_at, writes=max(before.writes, min(run.restore.writes, 1)))
-        return outside.records.save(replace(run, restore=replace(lost, note=fault.message[:300]))), False
+        return _undone(run, lost, fault.message, SPACING, outside), False
     after = replace(run.restore, pending=monitor, pending_kind=kind)
     return outside.records.save(replace(run, restore=after)), isinstance(move, MakeDisk)
+
+
+def _undone(run: Run, state: Restore, why: str, pause: timedelta, outside: Outside) -> Run:
+    """The run after a move that was no try, and that is not made again before the pause is over."""
+    state = replace(state, note=why[:300], not_before=outside.clock.now() + pause)
+    return outside.records.save(replace(run, restore=state))
 
 
 def _carry_out(run: Run, move: Move, sight: Sight, compute: Compute, outside: Outside) -> str:
@@ -223,7 +236,7 @@ def _counted(state: Restore, kind: str, now: datetime) -> Restore:
         case "make":
             return replace(state, makes=state.makes + 1)
         case "stop":
-            return replace(state, stops=state.stops + 1)
+            return replace(state, stops=state.stops + 1, down_at=state.down_at or now)
         case "write":
             return replace(state, writes=state.writes + 1)
         case _:

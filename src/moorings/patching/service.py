@@ -6,7 +6,7 @@ from moorings.errors import CloudFault, Conflict, Invalid
 from moorings.patching import answers, asks, checking, checkpointing, reporting, restoring, watching
 from moorings.patching.answers import Answer
 from moorings.patching.asks import Event
-from moorings.patching.describing import describe
+from moorings.patching.describing import describe, refuse
 from moorings.patching.model import Phase, Run
 from moorings.patching.observed import CommandState
 from moorings.patching.outside import Outside
@@ -49,7 +49,13 @@ class Patching:
             raise CloudFault(f"Azure refuses: {refused}", call=str(event["call"]), code=refused.code) from refused
 
     def _describe(self, event: Event, _: Countdown) -> Answer:
-        run = describe(asks.describe_ask(event), self._outside)
+        try:
+            ask = asks.describe_ask(event)
+        except Invalid as malformed:
+            # Not the call is at fault but what somebody chose: that ends a run, with a reason, and is no error.
+            run = refuse(asks.execution_of(event), asks.node_of(event), malformed, self._outside)
+        else:
+            run = describe(ask, self._outside)
         return answers.described(run, has_prepatch=bool(event.get("prePatch")))
 
     def _checkpoint(self, event: Event, countdown: Countdown) -> Answer:
@@ -74,10 +80,12 @@ class Patching:
         return answers.judged(watching.judge(self._run(event), self._outside))
 
     def _restore(self, event: Event, countdown: Countdown) -> Answer:
-        return answers.restored(restoring.restore(self._run(event), self._outside, countdown))
+        run = restoring.restore(self._run(event), self._outside, countdown)
+        return answers.restored(run, now=self._outside.clock.now())
 
     def _verify(self, event: Event, _: Countdown) -> Answer:
-        return answers.verified(restoring.verify(self._run(event), self._outside))
+        run = restoring.verify(self._run(event), self._outside)
+        return answers.verified(run, now=self._outside.clock.now())
 
     def _release(self, event: Event, _: Countdown) -> Answer:
         checkpointing.release(self._run(event), self._outside)

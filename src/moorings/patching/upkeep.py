@@ -14,14 +14,16 @@ from moorings.patching.observed import Disk, same_id
 from moorings.patching.outside import Outside, time_for
 from moorings.patching.ports import AzureRefused, Countdown
 from moorings.patching.reporting import complete, look, mark, report
-from moorings.patching.restoring import NEXT_STEP, restore, verify
+from moorings.patching.restoring import NEXT_STEP, ONE_MOVE, restore, verify
 
 MOST_RUNS = 200  # of hundreds that go on all are asked after every few minutes, so that none that is down waits
 ONE_RUN = 15.0  # seconds
 EVERY = timedelta(minutes=1)
+# Between two looks of one run of the keeper. Source: Azure's status monitors are not asked more often.
+GLANCE = timedelta(seconds=5)
 # A restore that the keeper goes on with is given up for a person when ARM has refused it for so long.
 LONGEST_RESTORE = timedelta(hours=24)
-AFTER_A_FAILURE = timedelta(minutes=3)
+AFTER_A_FAILURE, SELDOM = timedelta(minutes=3), timedelta(days=1)
 # Steps of the runbook from which on the node may have changed.
 PATCH_STEPS = ("PrePatchLinux", "PrePatchWindows", "InstallPatches")
 
@@ -35,16 +37,18 @@ class Upkeep:
     def run(self, countdown: Countdown) -> int:
         """Look after every run that is due, as many as fit; returns how many. A failure waits for its next turn.
 
-        What nobody expected is raised once every other run had its turn.
+        VMs that are being put back are looked at again and again while there is time: one move a minute would keep them
+        down for minutes. What nobody expected is raised once every other run had its turn.
         """
         outside, seen = self._outside, 0
         bugs: list[Exception] = []
+        under_way: list[Run] = []
         for execution in outside.records.due(outside.clock.now(), limit=MOST_RUNS):
             if not time_for(countdown, ONE_RUN):
                 break
             seen += 1
             try:
-                self._look_after(execution, countdown)
+                under_way += self._look_after(execution, countdown)
             except (MooringsError, AzureRefused) as error:
                 outside.journal.record("upkeep_failed", execution=execution, error=str(error))
                 outside.journal.count("UpkeepFailed")
@@ -53,9 +57,26 @@ class Upkeep:
                 # The door of one run: behind it other VMs may be down.
                 outside.journal.count("UpkeepFailed")
                 bugs.append(bug)
+        self._stay(under_way, countdown)
         if bugs:
             raise bugs[0]
         return seen
+
+    def _stay(self, under_way: list[Run], countdown: Countdown) -> None:
+        """Go on with restores, one after another, until all are over or the time is."""
+        outside = self._outside
+        while under_way and time_for(countdown, GLANCE.total_seconds() + ONE_MOVE):
+            outside.clock.wait(GLANCE)
+            left: list[Run] = []
+            for run in under_way:
+                if not time_for(countdown, ONE_MOVE):
+                    return
+                try:
+                    left += self._moved(run, countdown)
+                except (MooringsError, AzureRefused) as error:
+                    # It wants to be looked at in a minute as it is; or somebody else has it by now.
+                    outside.journal.record("upkeep_put_off", execution=run.execution, error=str(error))
+            under_way = left
 
     def collect(self, execution: str, *, deleter: Deleter, rehearse: bool = False) -> tuple[list[str], list[str]]:
         """Delete what an execution left behind, as far as the rule lets `deleter`: (deleted ids, reasons why not).
@@ -70,23 +91,25 @@ class Upkeep:
             outside.records.save(replace(after, look_at=outside.clock.now() + AFTER_A_FAILURE))
         return deleted, kept
 
-    def _look_after(self, execution: str, countdown: Countdown) -> None:
+    def _look_after(self, execution: str, countdown: Countdown) -> list[Run]:
+        """The run again, if a look in a moment may bring it on."""
         outside = self._outside
         run = outside.records.load(execution)
         if run is None:
-            return
+            return []
         if run.phase is Phase.OVER:
             outside.records.save(self._tidied(run))
         elif not outside.executions.over(execution):
             outside.records.postpone(run, outside.clock.now() + _patience(run))
         elif run.restore is not None:
-            self._go_on(run, countdown)
+            return self._go_on(run, countdown)
         else:
             began = run.phase is not Phase.DESCRIBED and outside.executions.began(execution, PATCH_STEPS)
             report(self._taken_over(run), outside, install_began=began)
+        return []
 
-    def _go_on(self, run: Run, countdown: Countdown) -> None:
-        """The next move of a restore whose execution is over, until the VM runs; then the report."""
+    def _go_on(self, run: Run, countdown: Countdown) -> list[Run]:
+        """Take over a restore whose execution is over, and make its next move; what is given up is reported."""
         outside = self._outside
         run = self._taken_over(run)
         state = run.restore
@@ -94,11 +117,17 @@ class Upkeep:
         if not run.fence:
             lost = replace(state, ended=state.ended or "foreign", note=state.note or "another run holds the VM")
             report(replace(run, restore=lost), outside, install_began=True)
-            return
+            return []
         if not state.ended and outside.clock.now() - state.began_at > LONGEST_RESTORE:
             given_up = replace(state, ended="down", ended_at=outside.clock.now(), note=state.note or "it took too long")
             report(replace(run, restore=given_up), outside, install_began=True)
-            return
+            return []
+        return self._moved(run, countdown)
+
+    def _moved(self, run: Run, countdown: Countdown) -> list[Run]:
+        """One look at a restore that is ours, and the moves that follow; its report once it has come to its end."""
+        outside, state = self._outside, run.restore
+        assert state is not None
         if not state.ended:
             run = restore(run, outside, countdown)
         elif state.ended == "ours" and state.online is None:
@@ -106,8 +135,9 @@ class Upkeep:
         state = run.restore or state
         if state.ended and (state.ended != "ours" or state.online is not None):
             report(run, outside, install_began=True)
-            return
-        outside.records.save(replace(run, look_at=outside.clock.now() + EVERY))
+            return []
+        run = outside.records.save(replace(run, look_at=outside.clock.now() + EVERY))
+        return [] if state.ended else [run]
 
     def _taken_over(self, run: Run) -> Run:
         """The run under a new fencing number: what is left of its own calls can write no more."""
@@ -130,8 +160,7 @@ class Upkeep:
             return replace(after, look_at=owed.look_at, expires_at=None)
         if owed.look_at is not None or after.expires_at is None:
             return replace(after, look_at=owed.look_at)  # what a person decides about is not looked at again
-        soon = now + AFTER_A_FAILURE
-        return replace(after, look_at=soon if deleted else max(soon, after.expires_at))
+        return replace(after, look_at=now + (AFTER_A_FAILURE if deleted else until_next(now, after.expires_at)))
 
     def _collected(
         self, run: Run, *, deleter: Deleter, over: bool, rehearse: bool = False
@@ -185,6 +214,14 @@ class Upkeep:
                 outside.records.save(replace(run, look_at=outside.clock.now() + _patience(run)))
         except MooringsError as error:
             outside.journal.record("upkeep_failed", execution=execution, error=str(error))
+
+
+def until_next(now: datetime, expires_at: datetime) -> timedelta:
+    """When to look again at leftovers that are kept: once they expire; and at those that have, but that a VM holds or
+    Azure does not let go, the later the longer that lasts."""
+    if expires_at > now:
+        return max(AFTER_A_FAILURE, expires_at - now)
+    return min(max(AFTER_A_FAILURE, (now - expires_at) / 4), SELDOM)
 
 
 def _patience(run: Run) -> timedelta:

@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from moorings.errors import Conflict
+from moorings.errors import Conflict, MooringsError
 from moorings.patching import judging
 from moorings.patching.describing import LOOK_AGAIN, require_running
 from moorings.patching.model import PATCH_TIME, Evidence, HealthReport, Phase, Run, Verdict
-from moorings.patching.observed import UNSENT, CommandResult, CommandState, Node, PatchState
+from moorings.patching.observed import UNSENT, CommandResult, CommandState, Node, PatchState, Power
 from moorings.patching.outside import Outside
+from moorings.patching.ports import AzureRefused
 from moorings.patching.told import health_told, is_literal
 
 NEXT_STEP = timedelta(hours=1)
@@ -49,10 +50,11 @@ def watch_install(run: Run, outside: Outside, commands: Commands) -> Look:
     result = _install(run, outside, commands)
     node = outside.nodes.node(run.node)
     offline = _silent(run, node, outside.clock.now())
+    guest = _guest(run, node, outside) if offline else ""
     since = run.patching_since or outside.clock.now()
     overdue = outside.clock.now() - since > PATCH_TIME
-    evidence = replace(run.evidence or Evidence(), **_of_install(run, outside, result, commands, node), offline=offline)
-    evidence = replace(evidence, last_ping=node.last_ping if node else None)
+    evidence = replace(run.evidence or Evidence(), **_of_install(run, outside, result, commands, node))
+    evidence = replace(evidence, offline=offline, guest=guest, last_ping=node.last_ping if node else None)
     done = result.state not in _RUNNING or offline or overdue
     if evidence != run.evidence:
         run = outside.records.save(replace(run, evidence=evidence))
@@ -69,15 +71,18 @@ def gather(run: Run, outside: Outside, commands: Commands) -> Look:
     node = outside.nodes.node(run.node)
     after = _health(run, outside, commands.health)
     state = outside.nodes.patch_state(run.node)
+    offline = after is None and _silent(run, node, now)
+    prepatch = _result(run, outside, commands.prepatch)
     evidence = replace(
         run.evidence or Evidence(),
         **_of_install(run, outside, result, commands, node),
-        offline=after is None and _silent(run, node, now),
+        offline=offline,
+        guest=_guest(run, node, outside) if offline else "",
         last_ping=node.last_ping if node else None,
         before=run.before,
         after=after,
-        prepatch_failed=_prepatch_failed(run, outside, commands.prepatch),
-        **_of_patches(run, outside, state, result),
+        prepatch_failed=prepatch is not None and prepatch.state is not CommandState.SUCCESS,
+        **_of_patches(run, outside, state, result, prepatch),
     )
     run = outside.records.save(replace(run, evidence=evidence))
     return Look(run=run, done=_settled(run, evidence, now), offline=evidence.offline, note=_note(evidence))
@@ -137,6 +142,7 @@ def _of_install(
     began = known or _began(result) or any(_began(outside.nodes.command(one, run.node)) for one in prepatch)
     return {
         "install": result.state.value,
+        "install_id": result.id,
         "install_detail": result.detail,
         "install_exit": result.exit_code,
         "install_began": began,
@@ -150,10 +156,13 @@ def _began(result: CommandResult) -> bool:
     return result.state in {CommandState.SUCCESS, CommandState.FAILED, CommandState.CUT_OFF}
 
 
-def _of_patches(run: Run, outside: Outside, state: PatchState | None, install: CommandResult) -> dict[str, Any]:
+def _of_patches(
+    run: Run, outside: Outside, state: PatchState | None, install: CommandResult, prepatch: CommandResult | None
+) -> dict[str, Any]:
     assert run.patching_since is not None
-    # These are times by the node's clock, and so is the beginning that it reports; it may be slow.
-    since = min(run.patching_since, install.started_at or run.patching_since)
+    # All of these are times by the node's clock, which may be wrong: so is the beginning that it reports itself.
+    told = [one.started_at for one in (prepatch, install) if one is not None and one.started_at is not None]
+    since = min(told, default=run.patching_since)
     # A scan from before the installation's end tells of another node.
     fresh_from = install.ended_at or since
     fresh = (
@@ -174,31 +183,44 @@ def _of_patches(run: Run, outside: Outside, state: PatchState | None, install: C
 
 
 def _health(run: Run, outside: Outside, ids: Sequence[str]) -> HealthReport | None:
-    command = next((one for one in ids if not is_literal(one)), "")
-    if not command:
-        return None
-    result = outside.nodes.command(command, run.node)
-    return None if result.state is CommandState.WAITING else health_told(result.output)
+    result = _result(run, outside, ids)
+    return None if result is None or result.state is CommandState.WAITING else health_told(result.output)
 
 
-def _prepatch_failed(run: Run, outside: Outside, ids: Sequence[str]) -> bool:
+def _result(run: Run, outside: Outside, ids: Sequence[str]) -> CommandResult | None:
+    """Of the one command among them that was sent; None if none was."""
     command = next((one for one in ids if not is_literal(one)), "")
-    return bool(command) and outside.nodes.command(command, run.node).state is not CommandState.SUCCESS
+    return outside.nodes.command(command, run.node) if command else None
 
 
 def _silent(run: Run, node: Node | None, now: datetime) -> bool:
     """Whether the node has been offline for longer than a boot may take. PingStatus alone lags by five minutes."""
-    if node is None or node.online:
-        return False
-    heard = max(moment for moment in (node.last_ping, run.patching_since, run.began_at) if moment is not None)
-    return now - heard >= run.options.boot_time
+    return node is not None and not node.online and now - _heard(run, node) >= run.boot_time
+
+
+def _heard(run: Run, node: Node) -> datetime:
+    return max(moment for moment in (node.last_ping, run.patching_since, run.began_at) if moment is not None)
+
+
+def _guest(run: Run, node: Node | None, outside: Outside) -> str:
+    """What Azure says of a VM whose node is silent. While Azure does not answer either, its fault is raised, so that it
+    is asked again, until the node was silent for as long once more."""
+    assert run.vm is not None
+    try:
+        vm = outside.compute(run).vm(run.vm)
+    except (AzureRefused, MooringsError):
+        if node is None or outside.clock.now() - _heard(run, node) < 2 * run.boot_time:
+            raise
+        return judging.UNSEEN
+    well = vm is not None and vm.is_of(run.vm_guid) and vm.power is Power.RUNNING and vm.guest_ready
+    return judging.READY if well else judging.NOT_READY
 
 
 def _settled(run: Run, evidence: Evidence, now: datetime) -> bool:
     assert run.looking_since is not None
     looking = now - run.looking_since
     if evidence.after is None:
-        return evidence.offline or looking >= run.options.boot_time + run.options.settle_time
+        return evidence.offline or looking >= run.boot_time + run.options.settle_time
     # What the node has reported shows with some delay.
     unreported = evidence.install_began and not evidence.scan_fresh
     if not judging.newly_failing(evidence.before, evidence.after) and not unreported:
