@@ -2,24 +2,33 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from moorings.attestation.authorities import Authority, read
 from moorings.cli.options import Json, Yes
 from moorings.cli.output import Results, until
 from moorings.cli.talk import Talk
+from moorings.cli.tree import Noun
 from moorings.clock import SystemClock
-from moorings.deploy.anchor_sources import ROOTS, Source, fetch
-from moorings.deploy.anchor_store import Held, Updated, look, update, warnings
 from moorings.errors import NOT_WELL_EXIT, Invalid
 from moorings.settings import deploy_settings
 
-app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help="Trust anchors: the authorities of attested documents, which patching's layer brings along.",
+if TYPE_CHECKING:
+    from moorings.attestation.authorities import Authority
+    from moorings.deploy.anchor_sources import Source
+    from moorings.deploy.anchor_store import Held, Updated
+
+app = Noun(
+    help="""Trust anchors: whose word for a VM's identity counts.
+
+    They are the authorities of Azure's attested documents; patching's layer brings them along.
+
+    \b
+    Examples:
+      moorings anchors update
+      moorings anchors show
+    """
 )
 COLUMNS = ("FILE", "AUTHORITY", "ENDS", "", "SHA-256")
 Directory = Annotated[
@@ -48,11 +57,12 @@ def update_anchors(
     yes: Yes = False,
     json: Json = False,
 ) -> None:
-    """Fetch the authorities of Azure's attested documents, and keep those that lead to a pinned root.
+    """Fetch the authorities of attested documents.
 
-    Roots must equal fingerprints that this version knows; every other certificate must lead to a root, whoever
-    delivered it. Another root is added only from a file, after you have compared its fingerprint. What has expired is
-    left out. `moorings patch deploy` bundles the directory into its layer: deploy again after an update.
+    Kept are those that lead to a pinned root. Roots must equal fingerprints that this version knows; every other
+    certificate must lead to a root, whoever delivered it. Another root is added only from a file, after you have
+    compared its fingerprint. What has expired is left out. `moorings patch deploy` bundles the directory into its
+    layer: deploy again after an update.
 
     Exit code 1 if something published is missing, or an authority ends within 60 days.
 
@@ -61,6 +71,8 @@ def update_anchors(
       moorings anchors update
       moorings anchors update --from corporate-root.pem --no-fetch
     """
+    from moorings.deploy.anchor_store import update
+
     results, talk = Results(as_json=json), Talk()
     place = _place(directory)
     certificates = [each for file in given or () for each in _read(file)]
@@ -80,13 +92,17 @@ def update_anchors(
 
 @app.command("show")
 def show(*, directory: Directory = None, json: Json = False) -> None:
-    """Show the trust anchors with fingerprints and ends. Exit code 1 if there are none, or one ends within 60 days.
+    """Show the anchors with fingerprints and ends.
+
+    Exit code 1 if there are none, or one ends within 60 days.
 
     \b
     Examples:
       moorings anchors show
       moorings anchors show --directory /etc/moorings/anchors --json
     """
+    from moorings.deploy.anchor_store import look, warnings
+
     results = Results(as_json=json)
     place = _place(directory)
     held = look(place, now=SystemClock().now())
@@ -95,7 +111,9 @@ def show(*, directory: Directory = None, json: Json = False) -> None:
         raise typer.Exit(NOT_WELL_EXIT)
 
 
-def _show(results: Results, place: Path, held: Sequence[Held], done: Updated | None = None) -> None:
+def _show(results: Results, place: Path, held: Sequence["Held"], done: "Updated | None" = None) -> None:
+    from moorings.deploy.anchor_store import warnings
+
     if results.as_json:
         results.json(_as_json(place, held, done))
         return
@@ -125,7 +143,9 @@ def _show(results: Results, place: Path, held: Sequence[Held], done: Updated | N
         results.line(f"left out: {authority.name} {why}")
 
 
-def _as_json(place: Path, held: Sequence[Held], done: Updated | None) -> dict[str, Any]:
+def _as_json(place: Path, held: Sequence["Held"], done: "Updated | None") -> dict[str, Any]:
+    from moorings.deploy.anchor_store import warnings
+
     found: dict[str, Any] = {
         "directory": str(place),
         "anchors": [
@@ -152,19 +172,26 @@ def _place(directory: Path | None) -> Path:
     return directory or deploy_settings().anchors_home
 
 
-def _read(file: Path) -> list[Authority]:
+def _read(file: Path) -> "list[Authority]":
+    from moorings.attestation.authorities import read
+
     try:
         return read(file.read_bytes())
     except (OSError, ValueError) as error:
         raise Invalid(f"{file} cannot be read: {error}", remedy="name a file of certificates, PEM or DER") from error
 
 
-def _fetch(source: Source, mirror: str, talk: Talk) -> Authority:
+def _fetch(source: "Source", mirror: str, talk: Talk) -> "Authority":
+    from moorings.deploy.anchor_sources import fetch
+
     talk.now(f"fetching {source.name}")
-    return fetch(source, mirror=mirror)
+    with talk.calling(f"fetch {source.name}"):
+        return fetch(source, mirror=mirror)
 
 
-def _confirmed(roots: Sequence[Authority], talk: Talk, *, ask: bool) -> bool:
+def _confirmed(roots: Sequence["Authority"], talk: Talk, *, ask: bool) -> bool:
+    from moorings.deploy.anchor_sources import ROOTS
+
     for root in roots:
         talk.say(f"{root.name}, until {root.expires_at:%Y-%m-%d}, SHA-256 {root.fingerprint}")
     names = ", ".join(root.name for root in roots)

@@ -5,21 +5,28 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import boto3
 import typer
-from botocore.exceptions import BotoCoreError, ProfileNotFound
 
 from moorings.cli.automation_text import Screen, as_json, outputs_of, row_of
-from moorings.cli.local import stop_politely
 from moorings.cli.options import Json, Profile, Region
 from moorings.cli.output import Results, counted
+from moorings.cli.signals import stop_politely
 from moorings.cli.talk import Talk
+from moorings.cli.tree import Noun
 from moorings.errors import NOT_WELL_EXIT, Invalid, Misconfigured
 
 if TYPE_CHECKING:
     from localcloud.automation.alone import Alone
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Runbooks of anybody, without the service.")
+app = Noun(
+    help="""Anybody's runbooks, run or checked without the service.
+
+    \b
+    Examples:
+      moorings local automation validate runbooks/*.yaml
+      moorings local automation run restart.yaml --param InstanceId=mi-0123456789abcdef0 --watch
+    """
+)
 
 _COLUMNS = ("STEP", "ACTION", "STATUS", ">SECONDS", "WHAT HAPPENED")
 _LOOK = 0.2  # seconds between two looks at a running execution
@@ -43,11 +50,11 @@ def run(
     region: Region = "",
     profile: Profile = "",
 ) -> None:
-    """Run a runbook on this computer, against the AWS endpoint and with the credentials that boto3 finds.
+    """Run a runbook on this computer.
 
-    Documents that it calls are looked for beside FILE, then in Systems Manager; so are attachments, by their names. Its
-    role is not assumed: it acts as you. Exit code 0 only if the execution ends with Success. Ctrl-C cancels it, and
-    what its onCancel says is done.
+    It calls the AWS endpoint, with the credentials, that boto3 finds. Documents that it calls are looked for beside
+    FILE, then in Systems Manager; so are attachments, by their names. Its role is not assumed: it acts as you. Exit
+    code 0 only if the execution ends with Success. Ctrl-C cancels it, and what its onCancel says is done.
 
     \b
     Examples:
@@ -76,13 +83,13 @@ def run(
 
 @app.command("validate")
 def validate(
-    files: Annotated[list[Path], typer.Argument(help="Runbooks, YAML or JSON.", metavar="FILE...")],
+    files: Annotated[list[Path], typer.Argument(help="Runbooks, YAML or JSON.", metavar="FILE")],
     json: Json = False,
 ) -> None:
-    """Check runbooks as CreateDocument does, and tell all that is wrong, not the first thing only.
+    """Check runbooks as CreateDocument does.
 
-    Also told, but no fault of the document: steps that this engine cannot carry out, and what is legal and hardly
-    meant. Exit code 1 if a document is refused.
+    All that is wrong is told, not the first thing only. Also told, but no fault of the document: steps that this engine
+    cannot carry out, and what is legal and hardly meant. Exit code 1 if a document is refused.
 
     \b
     Examples:
@@ -107,11 +114,11 @@ def validate(
 
 def _checked(file: Path) -> dict[str, Any]:
     _require_engine()
-    from localcloud.automation import validation  # noqa: PLC0415 - an optional extra
-    from localcloud.automation.advice import advice  # noqa: PLC0415 - an optional extra
-    from localcloud.automation.refusals import InvalidDocument  # noqa: PLC0415 - an optional extra
-    from localcloud.automation.shelf import read_content  # noqa: PLC0415 - an optional extra
-    from localcloud.automation.support import unsupported  # noqa: PLC0415 - an optional extra
+    from localcloud.automation import validation
+    from localcloud.automation.advice import advice
+    from localcloud.automation.refusals import InvalidDocument
+    from localcloud.automation.shelf import read_content
+    from localcloud.automation.support import unsupported
 
     said: dict[str, Any] = {"file": str(file), "valid": False, "problems": [], "unsupported": [], "advice": []}
     try:
@@ -127,7 +134,7 @@ def _checked(file: Path) -> dict[str, Any]:
 
 def _require_engine() -> None:
     try:
-        import localcloud.automation.engine  # noqa: F401, PLC0415 - an optional extra
+        import localcloud.automation.engine  # noqa: F401 - an optional extra
     except ImportError as error:
         raise Misconfigured(
             f"the local cloud is not installed: {error}", remedy="install it with: pip install 'moorings[local]'"
@@ -136,17 +143,13 @@ def _require_engine() -> None:
 
 def _engine(file: Path, *, scale: float, region: str, profile: str) -> "Alone":
     _require_engine()
-    from localcloud.automation.alone import Alone  # noqa: PLC0415 - an optional extra
-    from localcloud.automation.refusals import InvalidDocument  # noqa: PLC0415 - an optional extra
-    from localcloud.clock import SystemClock  # noqa: PLC0415 - an optional extra
+    from localcloud.automation.alone import Alone
+    from localcloud.automation.refusals import InvalidDocument
+    from localcloud.clock import SystemClock
+    from moorings.clouds.aws import session_of
 
     try:
-        session = boto3.Session(region_name=region or None, profile_name=profile or None)
-        return Alone(file, session=session, clock=SystemClock(scale=scale))
-    except ProfileNotFound as error:
-        raise Misconfigured(str(error), remedy="name a profile that `aws configure list-profiles` shows") from error
-    except BotoCoreError as error:
-        raise Misconfigured(str(error), remedy="look at ~/.aws/config and the variables AWS_…") from error
+        return Alone(file, session=session_of(region=region, profile=profile), clock=SystemClock(scale=scale))
     except InvalidDocument as error:
         raise Invalid(str(error), remedy=f"see all that is wrong: moorings local automation validate {file}") from error
 
@@ -163,9 +166,9 @@ def _parameters(given: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _started(alone: "Alone", given: Mapping[str, list[str]], talk: Talk) -> str:
-    from localcloud.automation.errors import AutomationError  # noqa: PLC0415 - an optional extra
-    from localcloud.automation.refusals import InvalidParameters  # noqa: PLC0415 - an optional extra
-    from localcloud.automation.support import unsupported  # noqa: PLC0415 - an optional extra
+    from localcloud.automation.errors import AutomationError
+    from localcloud.automation.refusals import InvalidParameters
+    from localcloud.automation.support import unsupported
 
     runbook = alone.document.runbook
     for text in unsupported(runbook):
@@ -211,8 +214,8 @@ def _look_until_over(alone: "Alone", execution: str, screen: Screen, *, yes: boo
 
 def _decide(alone: "Alone", execution: str, screen: Screen, *, yes: bool) -> None:
     """Somebody is waited for: ask the person at the terminal, or cancel if there is none."""
-    from localcloud.automation.errors import SignalRefused  # noqa: PLC0415 - an optional extra
-    from localcloud.automation.signals import Signal, SignalType  # noqa: PLC0415 - an optional extra
+    from localcloud.automation.errors import SignalRefused
+    from localcloud.automation.signals import Signal, SignalType
 
     waiting = [step for step in alone.engine.steps(execution) if step.status.value == "Waiting"]
     for step in waiting:
@@ -233,7 +236,7 @@ def _decide(alone: "Alone", execution: str, screen: Screen, *, yes: bool) -> Non
 
 
 def _cancel(alone: "Alone", execution: str) -> None:
-    from localcloud.automation.errors import CannotStop  # noqa: PLC0415 - an optional extra
+    from localcloud.automation.errors import CannotStop
 
     try:
         alone.engine.stop(execution)

@@ -134,7 +134,7 @@ def _step_json(step: "StepExecution") -> dict[str, Any]:
 
 
 def _wire(values: Mapping[str, Any]) -> dict[str, list[str]]:
-    from localcloud.automation.values import to_wire  # noqa: PLC0415 - an optional extra
+    from localcloud.automation.values import to_wire
 
     return {name: to_wire(value) for name, value in values.items()}
 

@@ -3,7 +3,7 @@
 import sys
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,16 +13,23 @@ from moorings.cli.output import Results
 from moorings.cli.patch_surroundings import NODE_ID, Patched, open_patching
 from moorings.cli.surroundings import open_aws
 from moorings.cli.talk import Talk
+from moorings.cli.tree import Noun
 from moorings.clock import SystemClock
-from moorings.deploy import azure_connection as connecting
-from moorings.deploy.azure_connection import Connection, Credentials
-from moorings.deploy.azure_setup import federated_setup
 from moorings.errors import NOT_WELL_EXIT, Invalid, Refused
 from moorings.patching.model import vm_ref
 from moorings.settings import deploy_settings
 
-app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Patching's way into Azure: set it up, and try it on a VM."
+if TYPE_CHECKING:
+    from moorings.deploy.azure_connection import Connection, Credentials
+
+app = Noun(
+    help="""Patching's way into Azure: set it up, try it on a VM.
+
+    \b
+    Examples:
+      moorings azure connect --federated
+      moorings azure check --vm /subscriptions/ID/resourceGroups/web/providers/Microsoft.Compute/virtualMachines/web-1
+    """
 )
 MOST_STDIN = 64 * 1024
 
@@ -59,7 +66,9 @@ def connect(
     region: Region = "",
     profile: Profile = "",
 ) -> None:
-    """Store an application's credentials for patching, or print the set-up that needs none.
+    """Give patching its way into Azure.
+
+    Stores an application's credentials, or prints the set-up that needs none.
 
     Tenant id, client id and secret become SecureStrings under the stack's CredentialPrefix, by the names that its
     runbook has as defaults. They are proved first, by getting a token. A secret is asked for without showing it, or
@@ -74,6 +83,9 @@ def connect(
       moorings azure connect --tenant-id TENANT --client-id CLIENT
       moorings azure connect --tenant-id TENANT --client-id CLIENT --secret-stdin --yes < secret.txt
     """
+    from moorings.deploy import azure_connection as connecting
+    from moorings.deploy.azure_setup import federated_setup
+
     results, talk = Results(as_json=json), Talk()
     if federated and (tenant_id or client_id or secret_stdin or certificate):
         raise Invalid("--federated stores nothing", remedy="leave the other options out")
@@ -89,7 +101,7 @@ def connect(
     connection = connecting.connection_of(stack)
     credentials = _credentials(talk, tenant_id, client_id, certificate, from_stdin=secret_stdin)
     if verify:
-        with talk.working("getting a token from Entra"):
+        with talk.working("getting a token from Entra"), talk.calling("entra:token"):
             connecting.prove(credentials, connection, tls_bundle=_tls_bundle())
     there = connecting.stored_already(connection, aws)
     if there and not (yes or dry_run) and not talk.ask(f"Overwrite {', '.join(there)}?"):
@@ -115,10 +127,11 @@ def check(
     region: Region = "",
     profile: Profile = "",
 ) -> None:
-    """Check whether a run could patch a VM and put it back: credentials, every right by name, locks, scope, disks.
+    """Check whether a run could patch a VM.
 
-    The stack's own function looks, with the identity and the settings that a run would have; nothing is changed. You
-    need lambda:InvokeFunction on it, and nothing in Azure. Exit code 1 if anything would be in a run's way.
+    And put it back: credentials, every right by name, locks, scope, disks. The stack's own function looks, with the
+    identity and the settings that a run would have; nothing is changed. You need lambda:InvokeFunction on it, and
+    nothing in Azure. Exit code 1 if anything would be in a run's way.
 
     \b
     Examples:
@@ -143,7 +156,9 @@ def check(
 
 def _credentials(
     talk: Talk, tenant_id: str, client_id: str, certificate: Path | None, *, from_stdin: bool
-) -> Credentials:
+) -> "Credentials":
+    from moorings.deploy import azure_connection as connecting
+
     missing = [name for name, value in (("--tenant-id", tenant_id), ("--client-id", client_id)) if not value]
     if missing:
         raise Invalid(
@@ -159,6 +174,8 @@ def _credentials(
 
 def _names(patched: Patched, use: Way | None) -> dict[str, Any]:
     """The names of parameters that the run is given, as the runbook's defaults have them."""
+    from moorings.deploy import azure_connection as connecting
+
     connection: Connection = connecting.connection_of(patched.stack)
     by_default = Way.FEDERATION if connection.federated else Way.PARAMETERS
     if (use or by_default) is Way.FEDERATION:

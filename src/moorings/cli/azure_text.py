@@ -2,19 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
 from moorings.cli.output import Results, counted
 from moorings.cli.terminal import clean
-from moorings.deploy.azure_connection import Connection, Credentials
-from moorings.deploy.azure_setup import FederatedSetup
+
+if TYPE_CHECKING:
+    from moorings.deploy.azure_connection import Connection, Credentials
+    from moorings.deploy.azure_setup import FederatedSetup
 
 _STYLES = {"ok": "green", "wrong": "bold red", "unknown": "yellow"}
 
 
-def show_setup(results: Results, setup: FederatedSetup) -> None:
+def show_setup(results: Results, setup: "FederatedSetup") -> None:
     """What `connect --federated` prints: the values, then a shell script."""
     if results.as_json:
         results.json(asdict(setup))
@@ -37,8 +39,8 @@ def show_setup(results: Results, setup: FederatedSetup) -> None:
 
 def show_connected(
     results: Results,
-    connection: Connection,
-    credentials: Credentials,
+    connection: "Connection",
+    credentials: "Credentials",
     overwritten: Sequence[str],
     *,
     verified: bool,

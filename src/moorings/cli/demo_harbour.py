@@ -116,7 +116,7 @@ class Harbour:
                 self._starts[resource.lower()] = equal
 
     def _compared(self, berth: Berth) -> bool | None:
-        from localcloud.azure.disk_copy import contents  # noqa: PLC0415 - an optional extra
+        from localcloud.azure.disk_copy import contents
 
         azure = self.cloud.azure
         with azure.state.lock:
@@ -249,7 +249,7 @@ def store_secret(application: "Application", cloud: "LocalCloud", names: Sequenc
 
 def quicken(cloud: "LocalCloud", *, silence: timedelta) -> None:
     """Let a node without a channel count as offline after `silence`, before scaling; by itself it is 10 minutes."""
-    from localcloud.aws.ssm.nodes import ManagedNodes  # noqa: PLC0415 - an optional extra
+    from localcloud.aws.ssm.nodes import ManagedNodes
 
     cloud.world.part(ManagedNodes).heartbeat_threshold = silence
 

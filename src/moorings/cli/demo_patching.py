@@ -117,7 +117,7 @@ class Patching:
             made.set_result(harbour)
 
     def _machine(self, scenario: Scenario, url: str, vpc_endpoint: str) -> "Machine":
-        from localcloud.machines.spec import MachineSpec  # noqa: PLC0415 - an optional extra
+        from localcloud.machines.spec import MachineSpec
 
         shebang, _, enrol = USER_DATA.format(url=url).partition("\n")
         return self._cloud.machines.create(

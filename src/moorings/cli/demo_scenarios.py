@@ -173,7 +173,7 @@ def _well() -> tuple[Scenario, ...]:
 
 
 def _update(*effects: str, reboot: bool = False) -> "tuple[Update, ...]":
-    from localcloud.machines.updates import Update  # noqa: PLC0415 - an optional extra
+    from localcloud.machines.updates import Update
 
     files = (("/opt/app/version", "2\n"), ("/opt/app/changes", "a new version\n"))
     return (Update(id="app-2", title="App 2", files=files, needs_reboot=reboot, effects=effects),)
@@ -203,7 +203,7 @@ def _one_update_fails(play: Play) -> None:
 
 
 def _pretend(play: Play) -> None:
-    from localcloud.azure.imds import Metadata  # noqa: PLC0415 - an optional extra
+    from localcloud.azure.imds import Metadata
 
     play.harbour.cloud.world.part(Metadata).pretend(play.berth.machine, play.other.vm)
 

@@ -99,7 +99,7 @@ class Fleet:
     """All servers of a demo: made at once, booted at once, watched by polling."""
 
     def __init__(self, cloud: "LocalCloud", *, count: int, url: str, vpc_endpoint: str) -> None:
-        from localcloud.machines.spec import HOST_ARCH, MachineSpec  # noqa: PLC0415 - an optional extra
+        from localcloud.machines.spec import HOST_ARCH, MachineSpec
 
         self.servers: list[Server] = []
         self._powered_on = 0.0

@@ -32,8 +32,8 @@ def counted(cloud: "LocalCloud", overview: Overview, *, api_function: str) -> Tr
     `over_issued`: uses beyond an activation's limit, where a use is the most of what the ledger issued, the audit log
     says was handed out, and the service registered; or registrations that the service refused because of the limit.
     """
-    from localcloud.aws.ssm.activations import Activations  # noqa: PLC0415 - an optional extra
-    from localcloud.aws.ssm.nodes import ManagedNodes  # noqa: PLC0415 - an optional extra
+    from localcloud.aws.ssm.activations import Activations
+    from localcloud.aws.ssm.nodes import ManagedNodes
 
     made = cloud.world.part(Activations).redemptions()
     issued = {each.id: each.issued for pool in overview.pools for each in pool.activations}
@@ -49,7 +49,7 @@ def counted(cloud: "LocalCloud", overview: Overview, *, api_function: str) -> Tr
 
 def live_activations(cloud: "LocalCloud") -> int:
     """Activations that the service still has."""
-    from localcloud.aws.ssm.activations import Activations  # noqa: PLC0415 - an optional extra
+    from localcloud.aws.ssm.activations import Activations
 
     return len(cloud.world.part(Activations).live())
 

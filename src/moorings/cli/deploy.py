@@ -3,7 +3,7 @@
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,13 +14,13 @@ from moorings.cli.progress import DeployProgress, show_plans
 from moorings.cli.surroundings import open_aws
 from moorings.cli.talk import Talk
 from moorings.clock import SystemClock
-from moorings.deploy import enrolment, patching
-from moorings.deploy.enrolment import EnrolmentPlan, ExistingEndpoint, NewEndpoint
 from moorings.deploy.halves import Half
-from moorings.deploy.package import function_platform
-from moorings.deploy.patching import PatchingPlan
 from moorings.errors import Invalid
 from moorings.settings import deploy_settings
+
+if TYPE_CHECKING:
+    from moorings.deploy.enrolment import EnrolmentPlan
+    from moorings.deploy.patching import PatchingPlan
 
 # Section of the plan file → key → of which type its value is.
 _ALIKE: Mapping[str, type] = {"stack_name": str, "artifact_bucket": str, "parameters": dict, "tags": dict}
@@ -45,16 +45,18 @@ def deploy(
     region: Region = "",
     profile: Profile = "",
 ) -> None:
-    """Deploy or update what a plan file describes: enrolment, then patching.
+    """Deploy or update what a plan file describes.
 
-    Shows CloudFormation's plan of each stack, asks, then tells every event. The whole file is checked before anything
-    is made. Interrupted? Run the same command again.
+    Enrolment goes first, then patching. Shows CloudFormation's plan of each stack, asks, then tells every event. The
+    whole file is checked before anything is made. Interrupted? Run the same command again.
 
     \b
     Examples:
       moorings deploy moorings.toml --dry-run
       moorings deploy moorings.toml --only patching --yes
     """
+    from moorings.deploy.package import function_platform
+
     results, talk = Results(as_json=json), Talk()
     plans = read(plan)
     chosen = {half: each for half, each in plans.items() if only in {None, half}}
@@ -82,7 +84,7 @@ def deploy(
         results.json(answer)
 
 
-def read(file: Path) -> dict[Half, EnrolmentPlan | PatchingPlan]:
+def read(file: Path) -> "dict[Half, EnrolmentPlan | PatchingPlan]":
     """The plans that a file holds, enrolment first; Invalid names what cannot be. Paths in it are relative to it."""
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
@@ -98,7 +100,10 @@ def read(file: Path) -> dict[Half, EnrolmentPlan | PatchingPlan]:
     return plans
 
 
-def _room(plan: EnrolmentPlan | PatchingPlan) -> Any:
+def _room(plan: "EnrolmentPlan | PatchingPlan") -> Any:
+    from moorings.deploy import enrolment, patching
+    from moorings.deploy.enrolment import EnrolmentPlan
+
     return enrolment if isinstance(plan, EnrolmentPlan) else patching
 
 
@@ -125,7 +130,9 @@ def _alike(given: Mapping[str, Any], stack: str) -> dict[str, Any]:
     }
 
 
-def _enrolment(given: Mapping[str, Any], beside: Path) -> EnrolmentPlan:
+def _enrolment(given: Mapping[str, Any], beside: Path) -> "EnrolmentPlan":
+    from moorings.deploy.enrolment import EnrolmentPlan, ExistingEndpoint, NewEndpoint
+
     if "allow_network_proof" not in given:
         raise Invalid(
             "whether the network position alone is proof enough has to be said",
@@ -155,6 +162,8 @@ def _enrolment(given: Mapping[str, Any], beside: Path) -> EnrolmentPlan:
     )
 
 
-def _patching(given: Mapping[str, Any], beside: Path) -> PatchingPlan:
+def _patching(given: Mapping[str, Any], beside: Path) -> "PatchingPlan":
+    from moorings.deploy.patching import PatchingPlan
+
     anchors = beside / given["anchors"] if "anchors" in given else deploy_settings().anchors
     return PatchingPlan(scopes=tuple(given.get("scopes", ())), anchors=anchors, **_alike(given, PATCH_STACK))

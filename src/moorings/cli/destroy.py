@@ -1,6 +1,6 @@
 """`moorings destroy`: both halves taken down, in the order that leaves nobody without what they need."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,11 +11,11 @@ from moorings.cli.progress import DeployProgress
 from moorings.cli.surroundings import open_aws
 from moorings.cli.talk import Talk
 from moorings.clock import SystemClock
-from moorings.clouds.aws import Aws
-from moorings.deploy import enrolment, patching
 from moorings.deploy.halves import Half
-from moorings.deploy.stacks import Stacks
 from moorings.errors import Refused
+
+if TYPE_CHECKING:
+    from moorings.clouds.aws import Aws
 
 
 def destroy(
@@ -37,10 +37,11 @@ def destroy(
     region: Region = "",
     profile: Profile = "",
 ) -> None:
-    """Remove all that was made: patching, then enrolment, activations, codes, zips, the bucket. Says what stays.
+    """Remove all that was made, and say what stays.
 
-    Nothing is removed while a run is going on, a VM is being put back, or a table is protected from deletion. What an
-    interrupted removal left is found by running it again.
+    Patching goes first, then enrolment with its activations and codes, then zips and the bucket. Nothing is removed
+    while a run is going on, a VM is being put back, or a table is protected from deletion. What an interrupted removal
+    left is found by running it again.
 
     \b
     Examples:
@@ -62,8 +63,11 @@ def destroy(
     _destroy(chosen, aws, artifact_bucket, results, talk)
 
 
-def _removable(chosen: dict[Half, str], aws: Aws) -> list[str]:
+def _removable(chosen: dict[Half, str], aws: "Aws") -> list[str]:
     """The stacks that are there. Refused before anything is touched, if one of the halves has to stay."""
+    from moorings.deploy import enrolment, patching
+    from moorings.deploy.stacks import Stacks
+
     clock = SystemClock()
     found = []
     if name := chosen.get(Half.PATCHING):
@@ -75,7 +79,9 @@ def _removable(chosen: dict[Half, str], aws: Aws) -> list[str]:
     return found
 
 
-def _destroy(chosen: dict[Half, str], aws: Aws, bucket: str, results: Results, talk: Talk) -> None:
+def _destroy(chosen: dict[Half, str], aws: "Aws", bucket: str, results: Results, talk: Talk) -> None:
+    from moorings.deploy import enrolment, patching
+
     progress, clock = DeployProgress(talk), SystemClock()
     answer: dict[str, Any] = {}
     if name := chosen.get(Half.PATCHING):

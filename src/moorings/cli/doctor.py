@@ -9,12 +9,10 @@ from rich.text import Text
 
 from moorings.cli.options import PATCH_STACK, STACK, Json, Profile, Region, checked_stack_name
 from moorings.cli.output import Results, counted
-from moorings.cli.surroundings import region_of
+from moorings.cli.surroundings import aws_at, region_of
 from moorings.cli.talk import Talk
 from moorings.cli.terminal import clean
 from moorings.clock import SystemClock
-from moorings.clouds.aws import Aws
-from moorings.doctor.aws import AwsProbes
 from moorings.doctor.catalogue import CHECKS
 from moorings.doctor.model import Ask, Finding, Group, Report, State
 from moorings.doctor.service import examine
@@ -43,7 +41,7 @@ def doctor(
     region: Region = "",
     profile: Profile = "",
 ) -> None:
-    """Look for what stands in the way of a deployment, or has gone wrong with one; before deploying and after.
+    """Look for what is in the way, before deploying and after.
 
     Nothing is changed. Every finding says what it means and the one command to run. What cannot be judged from here
     says so. Exit code 1 if anything has to be done, 0 otherwise.
@@ -54,6 +52,8 @@ def doctor(
       moorings doctor --only functions --only alarms
       moorings doctor --json
     """
+    from moorings.doctor.aws import AwsProbes
+
     results, talk = Results(as_json=json), Talk()
     where = region_of(region, profile)
     ask = Ask(
@@ -64,7 +64,7 @@ def doctor(
         vpc=vpc,
         groups=frozenset(only or Group),
     )
-    probes = AwsProbes(Aws(region=where, profile=profile), clock=SystemClock(), anchors=deploy_settings().anchors)
+    probes = AwsProbes(aws_at(where, profile), clock=SystemClock(), anchors=deploy_settings().anchors)
     with talk.looking("looking"):
         report = examine(
             ask, probes, on_group=lambda group: talk.now(f"looking at {group.value}") if talk.live else None

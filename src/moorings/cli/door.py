@@ -1,67 +1,108 @@
-"""The outermost door: every way that a command can end becomes an exit code, and at most two lines on stderr."""
+"""The outermost door: every way that a command can end becomes an exit code, and at most two lines on stderr.
 
+Whoever asked for JSON gets an error as one object on one line, the last one on stderr; nothing is on stdout then.
+"""
+
+import json
 import os
 import sys
-import tempfile
-import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from rich.console import Console
-from rich.text import Text
 from typer.exceptions import Abort, Exit, TyperException
 
-from moorings.cli.terminal import clean
-from moorings.errors import OK_EXIT, OUR_BUG, MooringsError, family_of
+from moorings.errors import NOT_WELL_EXIT, OK_EXIT, OUR_BUG, Busy, CloudFault, MooringsError, family_of
 
 USAGE_EXIT = 2
 INTERRUPTED_EXIT = 130  # 128 + SIGINT, as shells have it
 BROKEN_PIPE_EXIT = 141  # 128 + SIGPIPE
+EXITS: Mapping[int, str] = {
+    OK_EXIT: "done",
+    NOT_WELL_EXIT: "done, but not well: some of it did not work, and the output says what",
+    USAGE_EXIT: "the command or a setting is wrong",
+    3: "refused: you may not, you said no, or somebody else was faster",
+    4: "busy: try again",
+    5: "a cloud's API failed; the line names the call and its request id",
+    OUR_BUG.exit_code: "a bug of ours; the line names the file with the trace",
+    INTERRUPTED_EXIT: "stopped by Ctrl-C; run the same command again",
+    BROKEN_PIPE_EXIT: "who read the output has gone, as `head` does",
+}
 
 
-def guarded(command: Callable[[], object]) -> int:
+def guarded(command: Callable[[], object], *, as_json: bool = False) -> int:
     """Run a command and answer its exit code, which it names by raising; nothing is raised from here."""
     try:
-        command()
-    except Exit as end:
-        code = end.exit_code
-    except MooringsError as error:
-        code = _tell(error.message, error.remedy, code=family_of(error).exit_code)
-    except TyperException as error:
-        code = _usage(error)
-    except (KeyboardInterrupt, Abort):
-        code = _tell("stopped before it was done", "", code=INTERRUPTED_EXIT)
+        code = _ended(command, as_json=as_json)
+        sys.stdout.flush()  # here, where a reader that has gone can still be met
     except BrokenPipeError:
         # Whoever read our output has gone (`| head`); nothing may be written to it at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         code = BROKEN_PIPE_EXIT
-    except Exception as error:  # the outermost door
-        code = _bug(error)
-    else:
-        code = OK_EXIT
     return code
 
 
-def _usage(error: TyperException) -> int:
+def _ended(command: Callable[[], object], *, as_json: bool) -> int:
+    try:
+        command()
+    except Exit as end:
+        return end.exit_code
+    except MooringsError as error:
+        family = family_of(error)
+        return _tell(error.message, error.remedy, family.word, code=family.exit_code, as_json=as_json, **_more(error))
+    except TyperException as error:
+        return _usage(error, as_json=as_json)
+    except (KeyboardInterrupt, Abort):
+        return _tell("stopped before it was done", "", "interrupted", code=INTERRUPTED_EXIT, as_json=as_json)
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # the outermost door
+        return _bug(error, as_json=as_json)
+    return OK_EXIT
+
+
+def _more(error: MooringsError) -> dict[str, Any]:
+    """What a program can make use of besides."""
+    if isinstance(error, CloudFault):
+        found = {"call": error.call, "request_id": error.request_id, "code": error.code}
+        return {name: value for name, value in found.items() if value}
+    return {"retry_after_seconds": error.retry_after.total_seconds()} if isinstance(error, Busy) else {}
+
+
+def _usage(error: TyperException, *, as_json: bool) -> int:
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "moorings"
     if type(error).__name__ == "NoArgsIsHelpError":
-        Console(stderr=True, highlight=False, markup=False).print(error.format_message(), soft_wrap=True)
+        sys.stderr.write(error.format_message() + "\n")
         return USAGE_EXIT
-    return _tell(error.format_message(), f"see `{path} --help`", code=USAGE_EXIT)
+    message, remedy = error.format_message(), f"see `{path} --help`"
+    return _tell(message.rstrip("."), remedy, "usage", code=USAGE_EXIT, as_json=as_json)
 
 
-def _bug(error: Exception) -> int:
+def _bug(error: Exception, *, as_json: bool) -> int:
+    import tempfile
+    import traceback
+
     # Only the trace: values of variables, which could hold a secret, are not in it.
     with tempfile.NamedTemporaryFile("w", prefix="moorings-", suffix=".trace", delete=False) as file:
         file.writelines(traceback.format_exception(error))
     message = f"unexpected {type(error).__name__}; this is a bug of ours, its trace is in {file.name}"
-    return _tell(message, "report it with that file", code=OUR_BUG.exit_code)
+    remedy = "report it with that file"
+    return _tell(message, remedy, OUR_BUG.word, code=OUR_BUG.exit_code, as_json=as_json, trace=file.name)
 
 
-def _tell(message: str, remedy: str, *, code: int) -> int:
-    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
-    line = " ".join(clean(message).split())
-    console.print(Text.assemble(("moorings: ", "bold red"), line), soft_wrap=True)
+def _tell(message: str, remedy: str, word: str, *, code: int, as_json: bool, **more: Any) -> int:
+    from rich.text import Text
+
+    from moorings.cli.terminal import clean, console_on
+
+    message, remedy = (" ".join(clean(each).split()) for each in (message, remedy))
+    if as_json:
+        told = {"error": word, "message": message, "remedy": remedy, "exit_code": code, **more}
+        sys.stderr.write(json.dumps(told, ensure_ascii=False) + "\n")
+        return code
+    console = console_on(sys.stderr)
+    console.print(Text.assemble(("moorings: ", "bold red"), message), soft_wrap=True)
     if remedy:
-        console.print(Text.assemble(("  remedy: ", "bold"), " ".join(clean(remedy).split())), soft_wrap=True)
+        console.print(Text.assemble(("  remedy: ", "bold"), remedy), soft_wrap=True)
     return code

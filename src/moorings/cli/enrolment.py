@@ -1,6 +1,6 @@
 """`moorings enrolment …`: deploy it, look at it, rotate a pool, take it down."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,16 +11,24 @@ from moorings.cli.output import Results
 from moorings.cli.progress import DeployProgress
 from moorings.cli.surroundings import open_aws, open_enrolment
 from moorings.cli.talk import Talk
+from moorings.cli.tree import Noun
 from moorings.clock import SystemClock
-from moorings.clouds.aws import Aws
-from moorings.deploy import enrolment as deployment
-from moorings.deploy.stacks import Stacks
 from moorings.errors import Refused
 
-app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help="The private API that hands servers their activation at first boot.",
+if TYPE_CHECKING:
+    from moorings.clouds.aws import Aws
+
+app = Noun(
+    help="""The private API that gives servers their activation.
+
+    A server asks for it at first boot, and becomes a managed node.
+
+    \b
+    Examples:
+      moorings enrolment status
+      moorings enrolment pools show > pools.toml
+      moorings enrolment rotate default --dry-run
+    """
 )
 app.command("deploy")(deploy)
 app.add_typer(pools.app, name="pools")
@@ -28,7 +36,9 @@ app.add_typer(pools.app, name="pools")
 
 @app.command("status")
 def status(stack_name: StackName = STACK, json: Json = False, region: Region = "", profile: Profile = "") -> None:
-    """Show every pool: its activations, slots issued and registered, standby, draining, expiry. Never a code.
+    """Show every pool with its activations.
+
+    Slots issued and registered, what is current, standby, draining, and when it expires. Never a code.
 
     \b
     Examples:
@@ -56,10 +66,11 @@ def grants(
     region: Region = "",
     profile: Profile = "",
 ) -> None:
-    """Show recent grants: which request key got a slot of which activation, when. Keys are shown as hashes.
+    """Show who was granted a slot lately.
 
-    The ledger keeps a grant some hours longer than it can be repeated; older ones are in the function's log. Plain
-    requests (GET /) leave no grant here.
+    Told is which request key got a slot of which activation, when; keys are shown as hashes. The ledger keeps a grant
+    some hours longer than it can be repeated; older ones are in the function's log. Plain requests (GET /) leave no
+    grant here.
 
     \b
     Examples:
@@ -89,11 +100,12 @@ def rotate(
     region: Region = "",
     profile: Profile = "",
 ) -> None:
-    """Retire a pool's current activation now: the standby takes over, and the keeper prepares the next one.
+    """Retire a pool's current activation now.
 
-    Rotation happens by itself before an activation runs out or expires. By hand it helps if a code may have leaked.
-    Servers that were granted a slot can still register until the claim window is over; then the old activation is
-    deleted. To stop them at once, delete it: aws ssm delete-activation --activation-id ID.
+    The standby takes over, and the keeper prepares the next one. Rotation happens by itself before an activation runs
+    out or expires. By hand it helps if a code may have leaked. Servers that were granted a slot can still register
+    until the claim window is over; then the old activation is deleted. To stop them at once, delete it: aws ssm
+    delete-activation --activation-id ID.
 
     \b
     Examples:
@@ -128,15 +140,18 @@ def remove(
     region: Region = "",
     profile: Profile = "",
 ) -> None:
-    """Take enrolment down: its stacks, activations, codes and zips. Says what stays.
+    """Take enrolment down, and say what stays.
 
-    Registered nodes stay registered. What an interrupted removal left behind is found by running it again.
+    Its stacks go, with activations, codes and zips. Registered nodes stay registered. What an interrupted removal left
+    behind is found by running it again.
 
     \b
     Examples:
       moorings enrolment remove
       moorings enrolment remove --stack-name moorings-test --yes
     """
+    from moorings.deploy import enrolment as deployment
+
     results, talk = Results(as_json=json), Talk()
     aws = open_aws(region, profile)
     if dry_run:
@@ -160,9 +175,12 @@ def remove(
         enrolment_text.show_removed(results, removed)
 
 
-def _show_removal(results: Results, name: str, aws: Aws) -> None:
+def _show_removal(results: Results, name: str, aws: "Aws") -> None:
+    from moorings.deploy.enrolment import endpoint_stack
+    from moorings.deploy.stacks import Stacks
+
     stacks = Stacks(aws, clock=SystemClock())
-    found = [each for each in (name, deployment.endpoint_stack(name)) if stacks.find(each)]
+    found = [each for each in (name, endpoint_stack(name)) if stacks.find(each)]
     answer: dict[str, Any] = {"dry_run": True, "stacks": found}
     if results.as_json:
         results.json(answer)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,13 +13,13 @@ from moorings.cli.progress import DeployProgress, show_plans
 from moorings.cli.surroundings import open_aws
 from moorings.cli.talk import Talk
 from moorings.clock import SystemClock
-from moorings.clouds.aws import Aws
-from moorings.deploy import enrolment as deployment
-from moorings.deploy.enrolment import EnrolmentPlan, ExistingEndpoint, NewEndpoint
-from moorings.deploy.package import function_platform
-from moorings.deploy.stacks import Stack, Stacks
 from moorings.errors import Invalid
 from moorings.settings import deploy_settings
+
+if TYPE_CHECKING:
+    from moorings.clouds.aws import Aws
+    from moorings.deploy.enrolment import EnrolmentPlan, ExistingEndpoint, NewEndpoint
+    from moorings.deploy.stacks import Stack
 
 Text = str | None
 Choice = bool | None
@@ -77,10 +77,11 @@ def deploy(
     region: Region = "",
     profile: Profile = "",
 ) -> None:
-    """Deploy or update enrolment: the VPC endpoint (unless one is given), then API, functions, ledger and keeper.
+    """Deploy or update enrolment.
 
-    Shows CloudFormation's plan, asks, then tells every event. What is not given stays as it is deployed, or as the
-    template's default is. A bad configuration document is refused before anything is made.
+    First the VPC endpoint (unless one is given), then API, functions, ledger and keeper. Shows CloudFormation's plan,
+    asks, then tells every event. What is not given stays as it is deployed, or as the template's default is. A bad
+    configuration document is refused before anything is made.
 
     \b
     Examples:
@@ -89,6 +90,8 @@ def deploy(
       moorings enrolment deploy --vpc-endpoint vpce-0123456789abcdef0 --allow-network-proof \\
         --pools pools.toml --parameter ApiConcurrency=none
     """
+    from moorings.deploy.enrolment import EnrolmentPlan
+
     results, talk = Results(as_json=json), Talk()
     aws, name = open_aws(region, profile), checked_stack_name(stack_name)
     dedicated = {
@@ -116,7 +119,10 @@ def deploy(
         _deploy(plan, aws, results, talk, ask=not yes)
 
 
-def _deploy(plan: EnrolmentPlan, aws: Aws, results: Results, talk: Talk, *, ask: bool) -> None:
+def _deploy(plan: "EnrolmentPlan", aws: "Aws", results: Results, talk: Talk, *, ask: bool) -> None:
+    from moorings.deploy import enrolment as deployment
+    from moorings.deploy.package import function_platform
+
     if ask:
         talk.require_somebody(f"deploy {plan.stack}?")
     progress = DeployProgress(talk)
@@ -135,7 +141,10 @@ def _deploy(plan: EnrolmentPlan, aws: Aws, results: Results, talk: Talk, *, ask:
         enrolment_text.show_deployed(results, deployed)
 
 
-def _preview(plan: EnrolmentPlan, aws: Aws, results: Results, talk: Talk) -> None:
+def _preview(plan: "EnrolmentPlan", aws: "Aws", results: Results, talk: Talk) -> None:
+    from moorings.deploy import enrolment as deployment
+    from moorings.deploy.package import function_platform
+
     with talk.working(f"planning {plan.stack}"):
         planned = deployment.preview(
             plan,
@@ -150,14 +159,17 @@ def _preview(plan: EnrolmentPlan, aws: Aws, results: Results, talk: Talk) -> Non
 class _There:
     """What is deployed already under a name."""
 
-    def __init__(self, stack: Stack | None, endpoint: Stack | None) -> None:
+    def __init__(self, stack: "Stack | None", endpoint: "Stack | None") -> None:
         self.stack = stack
         self.endpoint = endpoint
 
     @classmethod
-    def look(cls, aws: Aws, name: str) -> "_There":
+    def look(cls, aws: "Aws", name: str) -> "_There":
+        from moorings.deploy.enrolment import endpoint_stack
+        from moorings.deploy.stacks import Stacks
+
         stacks = Stacks(aws, clock=SystemClock())
-        return cls(stacks.find(name), stacks.find(deployment.endpoint_stack(name)))
+        return cls(stacks.find(name), stacks.find(endpoint_stack(name)))
 
 
 def _endpoint(
@@ -168,8 +180,10 @@ def _endpoint(
     cidr: Text,
     private_dns: Choice,
     given: Text,
-) -> NewEndpoint | ExistingEndpoint:
+) -> "NewEndpoint | ExistingEndpoint":
     """A given endpoint, a new one, or the one that is deployed."""
+    from moorings.deploy.enrolment import ExistingEndpoint, NewEndpoint
+
     makes = vpc or subnets or cidr or private_dns is not None
     if given and makes:
         raise Invalid("--vpc-endpoint names an endpoint, the other options make one", remedy="give one or the other")
@@ -201,7 +215,7 @@ def _endpoint(
     return wanted
 
 
-def _network_proof(choice: Choice, stack: Stack | None) -> bool:
+def _network_proof(choice: Choice, stack: "Stack | None") -> bool:
     if choice is not None:
         return choice
     if stack is None:

@@ -3,21 +3,23 @@
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
 from moorings.cli.output import Results, ago, counted, until
-from moorings.deploy.enrolment import Deployed, Removed
-from moorings.deploy.stacks import Stack
 from moorings.enrolment.model import Grant, Mode, Pool
 from moorings.enrolment.oversight import Overview, Part, PoolStatus, Rotation, Standing
+
+if TYPE_CHECKING:
+    from moorings.deploy.enrolment import Deployed, Removed
+    from moorings.deploy.stacks import Stack
 
 KEY_SHOWN = 12  # characters of a key's hash: enough to tell keys apart
 _STYLES = {Part.CURRENT: "green", Part.STANDBY: "cyan", Part.DRAINING: "dim", Part.UNKNOWN: "yellow"}
 
 
-def status_json(stack: Stack, overview: Overview, *, region: str) -> dict[str, Any]:
+def status_json(stack: "Stack", overview: Overview, *, region: str) -> dict[str, Any]:
     """What `status --json` prints."""
     return {
         "stack": stack.name,
@@ -58,7 +60,7 @@ def _standing_json(each: Standing) -> dict[str, Any]:
     }
 
 
-def show_status(results: Results, stack: Stack, overview: Overview, *, region: str) -> None:
+def show_status(results: Results, stack: "Stack", overview: Overview, *, region: str) -> None:
     """What `status` prints."""
     version = overview.configuration.version
     source = f"configuration version {version}" if version else "the stack's own default configuration"
@@ -133,12 +135,12 @@ def show_rotation(results: Results, rotation: Rotation, *, dry_run: bool) -> Non
         results.line("there was no standby: the keeper or the next request makes the new activation")
 
 
-def deployed_json(deployed: Deployed) -> dict[str, Any]:
+def deployed_json(deployed: "Deployed") -> dict[str, Any]:
     """What `deploy --json` prints."""
     return {**asdict(deployed), "outputs": dict(deployed.outputs)}
 
 
-def show_deployed(results: Results, deployed: Deployed) -> None:
+def show_deployed(results: Results, deployed: "Deployed") -> None:
     """What `deploy` prints."""
     version = deployed.configuration_version
     rows = [
@@ -155,12 +157,12 @@ def show_deployed(results: Results, deployed: Deployed) -> None:
     results.line(f"  curl -fsS --retry 9 --proto =https {deployed.api_url}/bootstrap/linux | sudo bash", style="bold")
 
 
-def removed_json(removed: Removed) -> dict[str, Any]:
+def removed_json(removed: "Removed") -> dict[str, Any]:
     """What `remove --json` prints."""
     return asdict(removed)
 
 
-def show_removed(results: Results, removed: Removed) -> None:
+def show_removed(results: Results, removed: "Removed") -> None:
     """What `remove` prints."""
     amounts = ((removed.activations, "activation"), (removed.codes, "code"), (removed.artifacts, "zip"))
     counts = ", ".join(counted(number, word) for number, word in amounts)

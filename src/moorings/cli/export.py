@@ -9,9 +9,7 @@ from moorings.cli.options import Json
 from moorings.cli.output import Results
 from moorings.cli.progress import DeployProgress
 from moorings.cli.talk import Talk
-from moorings.deploy.export import export as write
 from moorings.deploy.halves import Half
-from moorings.deploy.package import function_platform
 from moorings.settings import deploy_settings
 
 
@@ -25,15 +23,19 @@ def export(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Write a folder that is deployed by hand: templates, zips, runbook, two scripts for the plain AWS CLI.
+    """Write a folder that is deployed by hand.
 
-    Its README.txt has the steps for the console. Nothing is called; the same sources give the same bytes.
+    In it are templates, zips, the runbook, and two scripts for the plain AWS CLI; its README.txt has the steps for the
+    console. Nothing is called; the same sources give the same bytes.
 
     \b
     Examples:
       moorings export moorings-by-hand
       moorings export patching-only --only patching --anchors anchors
     """
+    from moorings.deploy.export import export as write
+    from moorings.deploy.package import function_platform
+
     results, talk = Results(as_json=json), Talk()
     halves = (only,) if only else tuple(Half)
     bundled = (anchors or deploy_settings().anchors) if Half.PATCHING in halves else None

@@ -2,37 +2,39 @@
 
 import os
 import shlex
-import signal
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from moorings.cli import automation
 from moorings.cli.options import Json
 from moorings.cli.output import Results
+from moorings.cli.signals import stop_politely, wait_for_the_end
 from moorings.cli.talk import Talk
+from moorings.cli.tree import Noun
 from moorings.errors import Misconfigured
 
 if TYPE_CHECKING:
     from localcloud.cloud import LocalCloud
 
-app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="An AWS account of your own on this computer, on loopback only."
+app = Noun(
+    help="""An AWS account of your own on this computer.
+
+    It answers on loopback only, and is forgotten when it ends. Needs moorings[local].
+
+    \b
+    Examples:
+      moorings local up
+      moorings local automation validate restart.yaml
+    """
 )
 DEFAULT_REGION = "us-east-1"
 PLATFORM = "MOORINGS_FUNCTION_PLATFORM"
 
 
-@app.callback()
-def _local() -> None:
-    """An AWS account of your own on this computer, on loopback only.
-
-    \b
-    Example:
-      moorings local up
-    """
+app.add_typer(automation.app, name="automation")
 
 
 @app.command("up")
@@ -53,10 +55,10 @@ def up(
     region: Annotated[str, typer.Option("--region", help="Region of the account.", metavar="REGION")] = DEFAULT_REGION,
     json: Json = False,
 ) -> None:
-    """Start a local cloud, print what to export for it, and stay until Ctrl-C.
+    """Start a local cloud and stay until Ctrl-C.
 
-    moorings, the AWS CLI and every AWS SDK work with it like with AWS: only these variables differ. Nothing leaves this
-    computer, and nothing is left behind.
+    Prints what to export for it. moorings, the AWS CLI and every AWS SDK work with it like with AWS: only these
+    variables differ. Nothing leaves this computer, and nothing is left behind.
 
     \b
     Examples:
@@ -91,8 +93,8 @@ def up(
 def running(talk: Talk, *, port: int = 0, scale: float = 1.0, region: str = DEFAULT_REGION) -> Iterator["LocalCloud"]:
     """A local cloud while the block runs; what this host lacks for it is Misconfigured."""
     try:
-        from localcloud.cloud import LocalCloud  # noqa: PLC0415 - an optional extra
-        from localcloud.errors import CannotRun  # noqa: PLC0415 - an optional extra
+        from localcloud.cloud import LocalCloud
+        from localcloud.errors import CannotRun
     except ImportError as error:
         raise Misconfigured(
             f"the local cloud is not installed: {error}", remedy="install it with: pip install 'moorings[local]'"
@@ -118,17 +120,6 @@ def running(talk: Talk, *, port: int = 0, scale: float = 1.0, region: str = DEFA
         raise Misconfigured(fact, remedy=f"install with: {remedy}" if remedy else "") from error
 
 
-def stop_politely() -> None:
-    """From now on a polite kill (a timeout, a closed terminal) ends this process like Ctrl-C, with all that it made."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is threading.main_thread():
-        for each in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(each, interrupt)
-
-
 def environment(cloud: "LocalCloud") -> dict[str, str]:
     """What moorings, the AWS CLI and SDKs need in their environment to work with `cloud`."""
     return {**cloud.environment(), PLATFORM: cloud.function_platform}
@@ -151,14 +142,3 @@ def only_this_cloud(cloud: "LocalCloud") -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
-
-
-def wait_for_the_end() -> None:
-    """Block until Ctrl-C or a polite kill."""
-    ended = threading.Event()
-    before = {each: signal.signal(each, lambda *_: ended.set()) for each in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        ended.wait()
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)

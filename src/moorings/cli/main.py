@@ -1,52 +1,54 @@
 """The console script `moorings`: all commands under their nouns, behind one door."""
 
 import sys
-from collections.abc import Sequence
-from importlib.metadata import version as installed_version
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, ClassVar
 
 import typer
 
-from moorings.cli import (
-    anchors,
-    automation,
-    azure,
-    demo,
-    deploy,
-    destroy,
-    doctor,
-    enrolment,
-    export,
-    local,
-    nodes,
-    patch,
-)
 from moorings.cli.door import guarded
+from moorings.cli.loudness import Loudness, choose
+from moorings.cli.tree import Entry, Quiet, Tree, Verbose
+from moorings.settings import completing_for, wants_colour
+
+_BEGIN, _DEPLOY, _RUN, _MORE = "Begin here", "Deploy", "Enrol and patch", "More"
+
+
+class _Commands(Tree):
+    entries: ClassVar[Mapping[str, Entry]] = {
+        "demo": Entry("moorings.cli.demo:demo", "See enrolment and patching happen on this computer", _BEGIN),
+        "doctor": Entry(
+            "moorings.cli.doctor:doctor", "Look for what is in the way, before deploying and after", _BEGIN
+        ),
+        "deploy": Entry("moorings.cli.deploy:deploy", "Deploy or update what a plan file describes", _DEPLOY),
+        "destroy": Entry("moorings.cli.destroy:destroy", "Remove all that was made, and say what stays", _DEPLOY),
+        "export": Entry("moorings.cli.export:export", "Write a folder that is deployed by hand", _DEPLOY),
+        "enrolment": Entry("moorings.cli.enrolment:app", "The private API that gives servers their activation", _RUN),
+        "nodes": Entry("moorings.cli.nodes:app", "Managed nodes: list, find the silent ones, deregister", _RUN),
+        "patch": Entry("moorings.cli.patch:app", "Patching that puts a VM back if it went wrong", _RUN),
+        "azure": Entry("moorings.cli.azure:app", "Patching's way into Azure: set it up, try it on a VM", _RUN),
+        "anchors": Entry("moorings.cli.anchors:app", "Trust anchors: whose word for a VM's identity counts", _RUN),
+        "local": Entry("moorings.cli.local:app", "An AWS account of your own on this computer", _MORE),
+        "completion": Entry("moorings.cli.completion:completion", "Print what makes a shell complete commands", _MORE),
+        "version": Entry("moorings.cli.version:version", "Show the version, and what it runs on and builds for", _MORE),
+    }
+
 
 app = typer.Typer(
     name="moorings",
+    cls=_Commands,
     no_args_is_help=True,
     rich_markup_mode=None,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.add_typer(enrolment.app, name="enrolment")
-app.add_typer(nodes.app, name="nodes")
-app.add_typer(patch.app, name="patch")
-app.add_typer(azure.app, name="azure")
-app.add_typer(anchors.app, name="anchors")
-local.app.add_typer(automation.app, name="automation")
-app.add_typer(local.app, name="local")
-app.command("doctor")(doctor.doctor)
-app.command("deploy")(deploy.deploy)
-app.command("destroy")(destroy.destroy)
-app.command("export")(export.export)
-app.command("demo")(demo.demo)
 
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"moorings {installed_version('moorings')}")
+        from importlib.metadata import version
+
+        typer.echo(f"moorings {version('moorings')}")
         raise typer.Exit
 
 
@@ -55,35 +57,59 @@ def _common(
     _version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
     ] = False,
+    _quiet: Quiet = False,
+    _verbose: Verbose = False,
 ) -> None:
     """Holds every server, in any cloud or none, fast to AWS Systems Manager.
 
-    A server asks a private API at first boot, gets a valid activation and becomes a managed node. `moorings demo` shows
-    all of it on this computer, without an account.
+    A server asks a private API at first boot, gets a valid activation and becomes a managed node; patches are installed
+    with a way back. `moorings demo` shows all of it on this computer, without an account.
 
-    Exit codes: 0 done, 1 done but not well, 2 usage or settings, 3 refused, 4 busy, 5 a cloud failed, 70 our bug.
+    \b
+    Environment:
+      AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL, …   as every AWS tool has them
+      MOORINGS_STACK_NAME                            as --stack-name, of enrolment
+      MOORINGS_PATCH_STACK_NAME                      the same, of patching
+      MOORINGS_QUIET, MOORINGS_VERBOSE               1: as --quiet, --verbose
+      MOORINGS_ANCHORS, MOORINGS_FUNCTION_PLATFORM   what is bundled, built for
+      NO_COLOR, FORCE_COLOR, COLUMNS                 colour, width
+
+    \b
+    Exit codes:
+      0 done  1 done, but not well  2 usage or settings  3 refused  4 busy
+      5 a cloud failed  70 our bug  130 Ctrl-C  141 the reader of a pipe is gone
 
     \b
     Examples:
       moorings demo
-      moorings enrolment deploy --vpc vpc-0a1b2c3d --subnet subnet-1 --subnet subnet-2 --allow-network-proof
+      moorings doctor --plan-nodes 500
+      moorings nodes list --json
+      moorings patch run --help
     """
 
 
-command = typer.main.get_command(app)
+command = typer.main.get_group(app)
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; the exit code. Nothing is raised."""
+    given = list(arguments)
+    choose(Loudness.NORMAL)
 
     def invoke() -> object:
         # Not `command.main`, which has a door of its own: it turns interrupts and broken pipes into other exits.
-        with command.make_context("moorings", list(arguments)) as context:
+        colour = wants_colour(terminal=sys.stdout.isatty())
+        with command.make_context("moorings", given, color=colour) as context:
             return command.invoke(context)
 
-    return guarded(invoke)
+    return guarded(invoke, as_json="--json" in given)
 
 
 def main() -> None:
     """The console script."""
+    if shell := completing_for():
+        from moorings.cli.completion import complete
+
+        complete(command, shell, sys.argv[1:])
+        return
     sys.exit(run(sys.argv[1:]))

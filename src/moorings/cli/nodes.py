@@ -11,12 +11,20 @@ from moorings.cli.options import DryRun, Json, Profile, Region, Yes, checked_dur
 from moorings.cli.output import Results, ago
 from moorings.cli.surroundings import fleet_of, open_aws
 from moorings.cli.talk import Talk
+from moorings.cli.tree import Noun
 from moorings.clock import SystemClock
 from moorings.errors import Invalid, Refused
 from moorings.nodes.model import ManagedNode, stale
 
-app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Managed nodes: list them, find the silent ones, deregister."
+app = Noun(
+    help="""Managed nodes: list, find the silent ones, deregister.
+
+    \b
+    Examples:
+      moorings nodes list
+      moorings nodes stale --after 30d
+      moorings nodes deregister mi-0123456789abcdef0
+    """
 )
 NODE_ID = re.compile(r"mi-[0-9a-f]{17}")
 COLUMNS = ("NODE", "COMPUTER", "PLATFORM", "STATUS", "LAST PING")
@@ -52,7 +60,9 @@ def list_stale(
     region: Region = "",
     profile: Profile = "",
 ) -> None:
-    """List the nodes that are offline and have long been silent, the longest silent first.
+    """List nodes that have long been silent.
+
+    Those that are offline, the longest silent first.
 
     \b
     Examples:
@@ -69,7 +79,7 @@ def list_stale(
 
 @app.command("deregister")
 def deregister(
-    ids: Annotated[list[str], typer.Argument(help="Node ids, mi-...", metavar="ID...")],
+    ids: Annotated[list[str], typer.Argument(help="Node ids, mi-...", metavar="ID")],
     *,
     yes: Yes = False,
     dry_run: DryRun = False,
@@ -77,9 +87,9 @@ def deregister(
     region: Region = "",
     profile: Profile = "",
 ) -> None:
-    """Deregister managed nodes: Systems Manager forgets them, and their agents lose their credentials.
+    """Make Systems Manager forget nodes.
 
-    The servers themselves are not touched. A node that is gone already is fine.
+    Their agents lose their credentials. The servers themselves are not touched. A node that is gone already is fine.
 
     \b
     Examples:

@@ -7,25 +7,60 @@ from typing import Annotated
 
 import typer
 
-from moorings.deploy import patching
-from moorings.deploy.enrolment import DEFAULT_STACK
+from moorings.cli.tree import COMMON
+from moorings.deploy.halves import ENROLMENT_STACK, PATCHING_STACK
 from moorings.enrolment.fields import duration
 from moorings.errors import Invalid
+from moorings.settings import PATCH_STACK_NAME, STACK_NAME
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.")]
+
+def _regions(incomplete: str) -> list[str]:
+    from moorings.cli.completion import regions
+
+    return regions(incomplete)
+
+
+def _profiles(incomplete: str) -> list[str]:
+    from moorings.cli.completion import profiles
+
+    return profiles(incomplete)
+
+
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Print one JSON object on stdout, and nothing else there.", rich_help_panel=COMMON),
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")]
 Region = Annotated[
-    str, typer.Option("--region", help="AWS Region; default: AWS_REGION, then that of the profile.", metavar="REGION")
+    str,
+    typer.Option(
+        "--region",
+        help="AWS Region; default: AWS_REGION, then that of the profile.",
+        metavar="REGION",
+        autocompletion=_regions,
+        rich_help_panel=COMMON,
+    ),
 ]
 Profile = Annotated[
-    str, typer.Option("--profile", help="AWS profile; default: AWS_PROFILE, as everywhere.", metavar="NAME")
+    str,
+    typer.Option(
+        "--profile",
+        help="AWS profile; default: AWS_PROFILE, as everywhere.",
+        metavar="NAME",
+        autocompletion=_profiles,
+        rich_help_panel=COMMON,
+    ),
 ]
-StackName = Annotated[str, typer.Option("--stack-name", help="Name of the enrolment stack.", metavar="NAME")]
-PatchStackName = Annotated[str, typer.Option("--stack-name", help="Name of the patching stack.", metavar="NAME")]
+StackName = Annotated[
+    str, typer.Option("--stack-name", help="Name of the enrolment stack.", metavar="NAME", envvar=STACK_NAME)
+]
+PatchStackName = Annotated[
+    str, typer.Option("--stack-name", help="Name of the patching stack.", metavar="NAME", envvar=PATCH_STACK_NAME)
+]
 
-STACK = DEFAULT_STACK
-PATCH_STACK = patching.DEFAULT_STACK
+STACK = ENROLMENT_STACK
+PATCH_STACK = PATCHING_STACK
 _STACK_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,116}")  # room for "-endpoint" below CloudFormation's 128
 
 

@@ -1,17 +1,21 @@
 """`moorings patch …`: deploy patching, patch nodes with it, look at what happened, take it down."""
 
-import typer
-
 from moorings.cli.patch_deploy import deploy, remove
 from moorings.cli.patch_kept import checkpoints, gc
 from moorings.cli.patch_look import cancel, explain, status
 from moorings.cli.patch_report import report
 from moorings.cli.patch_run import run, watch
+from moorings.cli.tree import Noun
 
-app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help="Patching with rollback: a runbook that puts a VM back if patching it went wrong.",
+app = Noun(
+    help="""Patching that puts a VM back if it went wrong.
+
+    \b
+    Examples:
+      moorings patch run mi-0123456789abcdef0 --health-check 'systemctl is-active nginx'
+      moorings patch status
+      moorings patch explain 01234567-89ab-cdef-0123-456789abcdef
+    """
 )
 app.command("deploy")(deploy)
 app.command("run")(run)

@@ -2,7 +2,7 @@
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,13 +23,12 @@ from moorings.cli.progress import DeployProgress, show_plans
 from moorings.cli.surroundings import open_aws
 from moorings.cli.talk import Talk
 from moorings.clock import SystemClock
-from moorings.clouds.aws import Aws
-from moorings.deploy import patching as deployment
-from moorings.deploy.package import function_platform
-from moorings.deploy.patching import GivenLayer, PatchingPlan
-from moorings.deploy.stacks import Stacks
 from moorings.errors import Invalid, Refused
 from moorings.settings import deploy_settings
+
+if TYPE_CHECKING:
+    from moorings.clouds.aws import Aws
+    from moorings.deploy.patching import GivenLayer, PatchingPlan
 
 Text = str | None
 Choice = bool | None
@@ -91,10 +90,11 @@ def deploy(
     region: Region = "",
     profile: Profile = "",
 ) -> None:
-    """Deploy or update patching: the runbook, its function with the Azure modules, and the keeper.
+    """Deploy or update patching.
 
-    Shows CloudFormation's plan, asks, then tells every event. What is not given stays as it is deployed, or as the
-    template's default is. VMs outside of the scopes are never touched.
+    That is the runbook, its function with the Azure modules, and the keeper. Shows CloudFormation's plan, asks, then
+    tells every event. What is not given stays as it is deployed, or as the template's default is. VMs outside of the
+    scopes are never touched.
 
     \b
     Examples:
@@ -102,6 +102,8 @@ def deploy(
       moorings patch deploy --federation-tenant TENANT --federation-client CLIENT \\
         --scope /subscriptions/ID --outcome-topic wrong
     """
+    from moorings.deploy.patching import PatchingPlan
+
     results, talk = Results(as_json=json), Talk()
     aws, name = open_aws(region, profile), checked_stack_name(stack_name)
     dedicated = {
@@ -131,7 +133,10 @@ def deploy(
         _deploy(plan, aws, results, talk, ask=not yes)
 
 
-def _deploy(plan: PatchingPlan, aws: Aws, results: Results, talk: Talk, *, ask: bool) -> None:
+def _deploy(plan: "PatchingPlan", aws: "Aws", results: Results, talk: Talk, *, ask: bool) -> None:
+    from moorings.deploy import patching as deployment
+    from moorings.deploy.package import function_platform
+
     if ask:
         talk.require_somebody(f"deploy {plan.stack}?")
     progress = DeployProgress(talk)
@@ -150,7 +155,10 @@ def _deploy(plan: PatchingPlan, aws: Aws, results: Results, talk: Talk, *, ask: 
         patch_text.show_deployed(results, deployed)
 
 
-def _preview(plan: PatchingPlan, aws: Aws, results: Results, talk: Talk) -> None:
+def _preview(plan: "PatchingPlan", aws: "Aws", results: Results, talk: Talk) -> None:
+    from moorings.deploy import patching as deployment
+    from moorings.deploy.package import function_platform
+
     with talk.working(f"planning {plan.stack}"):
         planned = deployment.preview(
             plan,
@@ -175,15 +183,18 @@ def remove(
     region: Region = "",
     profile: Profile = "",
 ) -> None:
-    """Take patching down: its stack with the runbook, zips and layers. Says what stays.
+    """Take patching down, and say what stays.
 
-    Refused while a run is going on: without the functions nobody would start a VM again that it has stopped.
+    Its stack goes, with the runbook, zips and layers. Refused while a run is going on: without the functions nobody
+    would start a VM again that it has stopped.
 
     \b
     Examples:
       moorings patch remove
       moorings patch remove --stack-name moorings-test --yes
     """
+    from moorings.deploy import patching as deployment
+
     results, talk = Results(as_json=json), Talk()
     aws, name = open_aws(region, profile), checked_stack_name(stack_name)
     if dry_run:
@@ -205,7 +216,9 @@ def remove(
         patch_text.show_removed(results, removed)
 
 
-def _show_removal(results: Results, name: str, aws: Aws) -> None:
+def _show_removal(results: Results, name: str, aws: "Aws") -> None:
+    from moorings.deploy.stacks import Stacks
+
     found = Stacks(aws, clock=SystemClock()).find(name) is not None
     answer: dict[str, Any] = {"dry_run": True, "stacks": [name] if found else []}
     if results.as_json:
@@ -216,7 +229,9 @@ def _show_removal(results: Results, name: str, aws: Aws) -> None:
         results.line(f"there is no stack {name}; would look for zips, layers and runbooks that it left")
 
 
-def _layer(uri: Text) -> GivenLayer | None:
+def _layer(uri: Text) -> "GivenLayer | None":
+    from moorings.deploy.patching import GivenLayer
+
     if uri is None:
         return None
     bucket, _, key = uri.removeprefix("s3://").partition("/")

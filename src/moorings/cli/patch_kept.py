@@ -26,9 +26,10 @@ def checkpoints(
     region: Region = "",
     profile: Profile = "",
 ) -> None:
-    """Show what is kept: snapshots of checkpoints and replaced disks, of which run, until when.
+    """Show what is kept in Azure, and until when.
 
-    This is what the records know; Azure is not asked. What has no end is removed by `moorings patch gc` alone.
+    Snapshots of checkpoints and replaced disks, each with its run. This is what the records know; Azure is not asked.
+    What has no end is removed by `moorings patch gc` alone.
 
     \b
     Examples:
@@ -59,11 +60,11 @@ def gc(
     region: Region = "",
     profile: Profile = "",
 ) -> None:
-    """Remove what one run left behind in Azure: its snapshots, and disks that it made and nobody uses.
+    """Remove what one run left behind in Azure.
 
-    Only what its tags name as this execution's, only if the execution is over, never a VM's former disk (its expiry
-    removes it). The stack's keeper does it with its own credentials; you need lambda:InvokeFunction on it, and nothing
-    in Azure.
+    Its snapshots, and disks that it made and nobody uses. Only what its tags name as this execution's, only if the
+    execution is over, never a VM's former disk (its expiry removes it). The stack's keeper does it with its own
+    credentials; you need lambda:InvokeFunction on it, and nothing in Azure.
 
     \b
     Examples:

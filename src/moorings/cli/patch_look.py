@@ -33,7 +33,7 @@ LATEST = 20
 
 def status(
     what: Annotated[
-        str, typer.Argument(help="An execution or a node; default: the latest executions.", metavar="[EXECUTION|NODE]")
+        str, typer.Argument(help="An execution or a node; default: the latest executions.", metavar="EXECUTION|NODE")
     ] = "",
     *,
     stack_name: PatchStackName = PATCH_STACK,
@@ -41,7 +41,9 @@ def status(
     region: Region = "",
     profile: Profile = "",
 ) -> None:
-    """Show how runs stand: the latest ones, all nodes of one execution, or all runs of one node.
+    """Show how runs stand.
+
+    The latest ones, all nodes of one execution, or all runs of one node.
 
     \b
     Examples:
@@ -78,9 +80,10 @@ def explain(
     region: Region = "",
     profile: Profile = "",
 ) -> None:
-    """Tell the story of a run: timeline, evidence, verdict, why it ended so, what to do next, and steps that failed.
+    """Tell why a run ended so, and what to do next.
 
-    Of a parent, the stories of the nodes that are not well.
+    With its timeline, the evidence, the verdict, and the steps that failed. Of a parent, the stories of the nodes that
+    are not well.
 
     \b
     Examples:
@@ -118,9 +121,10 @@ def cancel(
     region: Region = "",
     profile: Profile = "",
 ) -> None:
-    """Cancel a run, or all runs of a parent, and say what becomes of each VM.
+    """Cancel runs, and say what becomes of each VM.
 
-    No VM is left stopped: the keeper goes on with every restore until the VM runs. What is already installed stays.
+    One run, or all runs of a parent. No VM is left stopped: the keeper goes on with every restore until the VM runs.
+    What is already installed stays.
 
     \b
     Examples:

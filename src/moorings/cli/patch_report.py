@@ -28,7 +28,6 @@ from moorings.cli.surroundings import open_aws
 from moorings.cli.talk import Talk
 from moorings.clock import SystemClock
 from moorings.errors import CloudFault, Conflict, Invalid, Misconfigured
-from moorings.patching.aws import SsmNodes
 from moorings.patching.campaign import View
 from moorings.patching.standing import Standing
 from moorings.patching.watching import PLUGINS
@@ -39,7 +38,7 @@ MOST_DETAILED = 40
 
 def report(
     executions: Annotated[
-        list[str] | None, typer.Argument(help="Executions, or parents of several.", metavar="[EXECUTION...]")
+        list[str] | None, typer.Argument(help="Executions, or parents of several.", metavar="EXECUTION")
     ] = None,
     *,
     last: Annotated[bool, typer.Option("--last", help="The execution that was started last.")] = False,
@@ -51,10 +50,11 @@ def report(
     region: Region = "",
     profile: Profile = "",
 ) -> None:
-    """Write a report: one HTML page that needs nothing else, and the same as JSON beside it.
+    """Write a report, as one HTML page.
 
-    It shows when each step ran, the evidence, the verdict, the outcome, what to do next, and what the node printed.
-    Steps are told of the first 40 nodes, those that are not well before all others; of the rest, their records.
+    The page needs nothing else; beside it lies the same as JSON. It shows when each step ran, the evidence, the
+    verdict, the outcome, what to do next, and what the node printed. Steps are told of the first 40 nodes, those that
+    are not well before all others; of the rest, their records.
 
     \b
     Examples:
@@ -118,6 +118,8 @@ def _detailed(patched: Patched, node: Standing, now: datetime) -> NodeReport:
 
 def _installed(patched: Patched, story: Story) -> tuple[Printed, ...]:
     """What the installation printed; of an old command the service knows nothing any more."""
+    from moorings.patching.aws import SsmNodes
+
     command = install_command(story.steps)
     if not command:
         return ()

@@ -26,7 +26,7 @@ _HOURS = {"min": 0, "max": 8_760, "metavar": "N"}
 
 
 def run(
-    nodes: Annotated[Texts, typer.Argument(help="Node ids, mi-...", metavar="[NODE...]")] = None,
+    nodes: Annotated[Texts, typer.Argument(help="Node ids, mi-...", metavar="NODE")] = None,
     *,
     target: Annotated[
         str, typer.Option("--target", help="All nodes that bear this tag.", metavar="tag:NAME=VALUE")
@@ -78,11 +78,12 @@ def run(
     region: Region = "",
     profile: Profile = "",
 ) -> None:
-    """Patch nodes: checkpoint, install, look at the evidence, release the checkpoint or put the VM back.
+    """Patch nodes, with a way back.
 
-    One node is one execution of the runbook. More are started under rate control: at most 300 under one parent, several
-    parents one after another, each with what is left of --max-errors. Percentages are of all nodes. Runs go on in AWS
-    if this command is stopped. Exit code 0 only if nothing is wrong with any node.
+    Takes a checkpoint, installs, looks at the evidence, then releases the checkpoint or puts the VM back. One node is
+    one execution of the runbook. More are started under rate control: at most 300 under one parent, several parents one
+    after another, each with what is left of --max-errors. Percentages are of all nodes. Runs go on in AWS if this
+    command is stopped. Exit code 0 only if nothing is wrong with any node.
 
     \b
     Examples:
@@ -132,7 +133,9 @@ def watch(
     region: Region = "",
     profile: Profile = "",
 ) -> None:
-    """Follow runs that somebody started, until they are over. Ends as `patch run` does.
+    """Follow runs until they are over.
+
+    Whoever started them. Ends as `patch run` does.
 
     \b
     Examples:

@@ -4,15 +4,17 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from moorings.cli.options import checked_stack_name
 from moorings.clock import SystemClock
-from moorings.clouds.aws import Aws, calling
-from moorings.deploy.stacks import Stack, Stacks
 from moorings.errors import CloudFault, Conflict, Invalid, Misconfigured
-from moorings.patching.archive import DynamoArchive
-from moorings.patching.automations import SsmAutomations
+
+if TYPE_CHECKING:
+    from moorings.clouds.aws import Aws
+    from moorings.deploy.stacks import Stack
+    from moorings.patching.archive import DynamoArchive
+    from moorings.patching.automations import SsmAutomations
 
 EXECUTION_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 NODE_ID = re.compile(r"mi-[0-9a-f]{17}")
@@ -23,10 +25,10 @@ _DOCUMENT, _TABLE, _KEEPER = "AWSSystemsManagerAutomationRunbookName", "GuardTab
 class Patched:
     """A deployed patching stack."""
 
-    aws: Aws
-    stack: Stack
-    automations: SsmAutomations
-    archive: DynamoArchive
+    aws: "Aws"
+    stack: "Stack"
+    automations: "SsmAutomations"
+    archive: "DynamoArchive"
 
     @property
     def document(self) -> str:
@@ -47,6 +49,8 @@ class Patched:
         return self._asked("function", "AzureLambdaFunctionName", "FunctionLogGroup", event)
 
     def _asked(self, who: str, function: str, log: str, event: Mapping[str, Any]) -> dict[str, Any]:
+        from moorings.clouds.aws import calling
+
         call = "lambda:Invoke"
         with calling(call):
             answered = self.aws.client("lambda").invoke(
@@ -63,8 +67,12 @@ class Patched:
         return answer
 
 
-def open_patching(aws: Aws, name: str) -> Patched:
+def open_patching(aws: "Aws", name: str) -> Patched:
     """The patching stack of that name; Misconfigured if there is none, Conflict if it does not stand."""
+    from moorings.deploy.stacks import Stacks
+    from moorings.patching.archive import DynamoArchive
+    from moorings.patching.automations import SsmAutomations
+
     clock = SystemClock()
     stack = Stacks(aws, clock=clock).find(checked_stack_name(name))
     if stack is None:

@@ -1,18 +1,20 @@
 """How patching's values look: as text for people, as objects for `--json`. Nothing here calls anything."""
 
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from moorings.cli.output import Results, counted
-from moorings.deploy.patching import Deployed, Removed
+
+if TYPE_CHECKING:
+    from moorings.deploy.patching import Deployed, Removed
 
 
-def deployed_json(deployed: Deployed) -> dict[str, Any]:
+def deployed_json(deployed: "Deployed") -> dict[str, Any]:
     """What `deploy --json` prints."""
     return {**asdict(deployed), "outputs": dict(deployed.outputs)}
 
 
-def show_deployed(results: Results, deployed: Deployed) -> None:
+def show_deployed(results: Results, deployed: "Deployed") -> None:
     """What `deploy` prints."""
     rows = [
         ("stack", f"{deployed.stack} in {deployed.region}"),
@@ -33,12 +35,12 @@ def show_deployed(results: Results, deployed: Deployed) -> None:
     )
 
 
-def removed_json(removed: Removed) -> dict[str, Any]:
+def removed_json(removed: "Removed") -> dict[str, Any]:
     """What `remove --json` prints."""
     return asdict(removed)
 
 
-def show_removed(results: Results, removed: Removed) -> None:
+def show_removed(results: Results, removed: "Removed") -> None:
     """What `remove` prints."""
     stored = counted(removed.artifacts, "stored object")
     results.line(

@@ -12,16 +12,23 @@ from moorings.cli.options import STACK, DryRun, Json, Profile, Region, StackName
 from moorings.cli.output import Results, counted
 from moorings.cli.surroundings import Enrolled, open_aws, open_enrolment
 from moorings.cli.talk import Talk
-from moorings.deploy.documents import UNKNOWN_ENDPOINT, UNKNOWN_ROLE, with_node_role
+from moorings.cli.tree import Noun
 from moorings.enrolment import configuration
 from moorings.enrolment.fields import written
 from moorings.enrolment.model import Pool
 from moorings.errors import Invalid, Misconfigured, Refused
 
-app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help="The pools and rules of enrolment: one TOML document (docs/configuration.md), checked before it is in force.",
+app = Noun(
+    help="""Pools and rules of enrolment, as one TOML document.
+
+    It is checked before it is in force; what it can say: docs/configuration.md.
+
+    \b
+    Examples:
+      moorings enrolment pools show > pools.toml
+      moorings enrolment pools validate pools.toml
+      moorings enrolment pools apply pools.toml --dry-run
+    """
 )
 File = Annotated[Path, typer.Argument(help="The configuration document, TOML; - reads standard input.", metavar="FILE")]
 IN_FORCE_AFTER = "in force everywhere within a minute"
@@ -29,7 +36,9 @@ IN_FORCE_AFTER = "in force everywhere within a minute"
 
 @app.command("show")
 def show(stack_name: StackName = STACK, json: Json = False, region: Region = "", profile: Profile = "") -> None:
-    """Show the configuration in force, as TOML that `apply` takes.
+    """Show the configuration in force, as TOML.
+
+    `apply` takes what this prints.
 
     \b
     Examples:
@@ -48,15 +57,18 @@ def show(stack_name: StackName = STACK, json: Json = False, region: Region = "",
 
 @app.command("validate")
 def validate(file: File, json: Json = False) -> None:
-    """Check a configuration document; needs no account. Every problem is named, with its place.
+    """Check a configuration document; needs no account.
 
-    A pool without node_role takes the role of the stack; a rule without vpce means the endpoint of the stack.
+    Every problem is named, with its place. A pool without node_role takes the role of the stack; a rule without vpce
+    means the endpoint of the stack.
 
     \b
     Examples:
       moorings enrolment pools validate pools.toml
       moorings enrolment pools validate - --json < pools.toml
     """
+    from moorings.deploy.documents import UNKNOWN_ENDPOINT, UNKNOWN_ROLE, with_node_role
+
     results = Results(as_json=json)
     checked = configuration.parse(with_node_role(read(file), UNKNOWN_ROLE), version=1, own_vpce=UNKNOWN_ENDPOINT)
     if json:
@@ -77,16 +89,18 @@ def apply(
     region: Region = "",
     profile: Profile = "",
 ) -> None:
-    """Check a configuration document and put it in force; the functions take it up within a minute.
+    """Check a configuration document and put it in force.
 
-    Pools whose activations were made under other settings are rotated. A document that does not hold changes nothing,
-    and neither does one that somebody else's has overtaken.
+    The functions take it up within a minute. Pools whose activations were made under other settings are rotated. A
+    document that does not hold changes nothing, and neither does one that somebody else's has overtaken.
 
     \b
     Examples:
       moorings enrolment pools apply pools.toml
       moorings enrolment pools apply pools.toml --dry-run
     """
+    from moorings.deploy.documents import UNKNOWN_ENDPOINT, UNKNOWN_ROLE, with_node_role
+
     results, talk = Results(as_json=json), Talk()
     given = read(file)
     configuration.parse(with_node_role(given, UNKNOWN_ROLE), version=1, own_vpce=UNKNOWN_ENDPOINT)
@@ -94,7 +108,7 @@ def apply(
     old, version = _in_force(enrolled)
     wanted = with_node_role(given, enrolled.stack.outputs["NodeRoleName"])
     changed = old != wanted
-    if changed and not json:
+    if changed and not json and not (talk.quiet and (yes or dry_run)):
         _show_difference(talk, old, wanted)
     if changed and not dry_run:
         if not (yes or talk.ask(f"Put this in force for {stack_name}?")):
@@ -131,6 +145,8 @@ POOL_COLUMNS = ("POOL", "MODE", ">LIMIT", "LIFE", "MARGIN", "CLAIM", ">GRANTS/H"
 
 def pool_row(pool: Pool) -> tuple[str, ...]:
     """A pool's settings, as the columns have them."""
+    from moorings.deploy.documents import UNKNOWN_ROLE
+
     spans = (written(pool.life), written(pool.margin), written(pool.claim_window))
     role = "of the stack" if pool.node_role == UNKNOWN_ROLE else pool.node_role
     return (pool.name, pool.mode.value, f"{pool.registration_limit:,}", *spans, f"{pool.grants_per_hour:,}", role)

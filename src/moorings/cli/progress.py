@@ -3,13 +3,16 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 
 from moorings.cli.output import Results, table
 from moorings.cli.talk import Talk
-from moorings.deploy.stacks import ChangeSet, StackEvent
-from moorings.deploy.steps import Notice, Step
+
+if TYPE_CHECKING:
+    from moorings.deploy.stacks import ChangeSet, StackEvent
+    from moorings.deploy.steps import Notice, Step
 
 _SETTLED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE")
 _STACK = "AWS::CloudFormation::Stack"
@@ -24,8 +27,10 @@ class DeployProgress:
         self._done: Counter[str] = Counter()
         self._expected: dict[str, int] = {}
 
-    def __call__(self, progress: Step | Notice | StackEvent) -> None:
+    def __call__(self, progress: "Step | Notice | StackEvent") -> None:
         """What `deploy` and `remove` call."""
+        from moorings.deploy.steps import Notice, Step
+
         if isinstance(progress, Step):
             self._talk.now(progress.text)
         elif isinstance(progress, Notice):
@@ -33,16 +38,17 @@ class DeployProgress:
         elif progress.type != _STACK:
             self._resource(progress)
 
-    def approve(self, planned: ChangeSet, *, ask: bool) -> bool:
+    def approve(self, planned: "ChangeSet", *, ask: bool) -> bool:
         """Show what a plan would do, and whether it may; remembers how much there is to do."""
         self._expected[planned.stack] = len(planned.changes)
         if not self._each:
             return True
-        self._talk.show(plan_table(planned))
+        if ask or not self._talk.quiet:
+            self._talk.show(plan_table(planned))
         verb = "Create" if planned.creates else "Change"
         return not ask or self._talk.ask(f"{verb} stack {planned.stack} like this?")
 
-    def _resource(self, event: StackEvent) -> None:
+    def _resource(self, event: "StackEvent") -> None:
         if event.failed:
             self._talk.say(f"{event.resource} ({event.type}) {event.status}: {event.reason}", mark="failed")
         elif event.status in _SETTLED:
@@ -55,7 +61,7 @@ class DeployProgress:
             self._talk.now(f"stack {event.stack}: {count} resources done")
 
 
-def show_plans(results: Results, planned: Iterable[ChangeSet]) -> None:
+def show_plans(results: Results, planned: Iterable["ChangeSet"]) -> None:
     """What a dry run prints: each plan as a table, or all as one object."""
     if not results.as_json:
         for each in planned:
@@ -68,7 +74,7 @@ def show_plans(results: Results, planned: Iterable[ChangeSet]) -> None:
     results.json({"dry_run": True, "stacks": stacks})
 
 
-def plan_table(planned: ChangeSet) -> Table:
+def plan_table(planned: "ChangeSet") -> Table:
     """A plan as a table: what happens to which resource."""
     rows = [
         (change.action + (" (replaces it)" if change.replacement else ""), change.resource, change.type)

@@ -4,17 +4,48 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from moorings.cli.door import EXITS
 from moorings.cli.main import command
 
 WIDTH = 100
 HEAD = """# Commands
 
-Results go to stdout, talk to stderr; `--json` prints one object. Exit codes: 0 done, 1 done but not well, 2 usage or
-settings, 3 refused, 4 busy, 5 a cloud failed, 70 a bug of ours, 130 stopped by Ctrl-C. An error is one line, and a
-second one that says what to do. `NO_COLOR` is respected; output that is not a terminal is plain.
+Results go to standard output, talk to standard error. `--json` prints one object, and nothing else on standard output;
+an error is then one object on one line, the last one on standard error. Output that is no terminal is plain and whole.
 
 All commands work with AWS and with the local cloud alike: only the surroundings differ (AWS_ENDPOINT_URL, credentials,
 AWS_REGION, MOORINGS_FUNCTION_PLATFORM), which `moorings local up` prints.
+
+Every command takes `--quiet` (results, questions and errors only), `--verbose` (every call to AWS with its duration and
+request id, never what was sent or answered) and `--help`. Steps that take longer than a second say how long they took.
+
+## Exit codes
+
+| exit code | |
+|---|---|
+{codes}
+
+An error is one line on standard error, `moorings: …`, and its remedy the next; with `--json`, an object with `error`
+(the word of its [family](errors.md)), `message`, `remedy`, `exit_code`, and what else a program can use (`call`,
+`request_id`, `retry_after_seconds`). There is no trace of an error that is expected.
+
+## Environment
+
+| variable | what it does |
+|---|---|
+| `AWS_REGION`, `AWS_PROFILE`, `AWS_ENDPOINT_URL`, … | as every AWS tool has them |
+| `MOORINGS_STACK_NAME` | stands for `--stack-name` of enrolment, where none is given |
+| `MOORINGS_PATCH_STACK_NAME` | the same, of patching |
+| `MOORINGS_QUIET`, `MOORINGS_VERBOSE` | 1 stands for `--quiet`, `--verbose` |
+| `MOORINGS_ANCHORS` | the directory of the trust anchors |
+| `MOORINGS_FUNCTION_PLATFORM` | what zips and layers are built for, such as `python3.13/arm64` |
+| `NO_COLOR`, `FORCE_COLOR` | no colour, or colour in a pipe as well; the first one goes before the second |
+| `COLUMNS` | the width of a terminal, if it is another than the terminal says |
+
+## Completion
+
+`moorings completion bash`, `zsh`, `fish` or `powershell` prints a script whose first lines say where it goes.
+Completing asks no network and loads no SDK. In a hurry, for this shell alone: `source <(moorings completion bash)`.
 
 This page is generated from the commands' own help: `python -m moorings.cli.reference > docs/cli.md`.
 """
@@ -30,7 +61,8 @@ def reference() -> str:
     sections = [
         f"## {path}\n\n```text\n{text.rstrip()}\n```\n" for path, found, text in commands() if not _is_group(found)
     ]
-    return "\n".join([HEAD, *sections])
+    codes = "\n".join(f"| {code} | {meaning} |" for code, meaning in EXITS.items())
+    return "\n".join([HEAD.format(codes=codes), *sections])
 
 
 def _below(found: Any, path: str, parent: Any) -> Iterator[tuple[str, Any, str]]:

@@ -1,38 +1,53 @@
-"""Where a command works: the account and Region, and a deployed stack in it, put together from its outputs."""
+"""Where a command works: the account and Region, and a deployed stack in it, put together from its outputs.
+
+Whatever loads an SDK is imported where it is used: help and completion need none of it.
+"""
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
-
-import boto3
-from botocore.exceptions import ProfileNotFound
+from typing import TYPE_CHECKING, Any
 
 from moorings.cli.options import checked_stack_name
 from moorings.cli.talk import Talk
 from moorings.clock import SystemClock
-from moorings.clouds.aws import Aws, calling
-from moorings.deploy.documents import stored_in
-from moorings.deploy.stacks import Stack, Stacks
-from moorings.enrolment.aws import LambdaKeeper, SsmActivations, StoredConfigurations
-from moorings.enrolment.dynamodb import DynamoLedger
-from moorings.enrolment.grants import DynamoGrants
-from moorings.enrolment.oversight import Oversight
 from moorings.errors import Conflict, Misconfigured
-from moorings.nodes.aws import SsmFleet
 from moorings.settings import deploy_settings
+
+if TYPE_CHECKING:
+    from moorings.clouds.aws import Aws
+    from moorings.clouds.aws_calls import Call
+    from moorings.deploy.stacks import Stack
+    from moorings.enrolment.aws import StoredConfigurations
+    from moorings.enrolment.oversight import Oversight
+    from moorings.nodes.aws import SsmFleet
 
 _DEFAULT_CONFIGURATION = "MOORINGS_DEFAULT_CONFIGURATION"
 
 
-def open_aws(region: str, profile: str) -> Aws:
+def open_aws(region: str, profile: str) -> "Aws":
     """The account that the surroundings show, in the Region asked for.
 
     Misconfigured if no Region is named anywhere, or nobody is signed in: asked at once (of STS, which everybody may
     call), so that no later call has to be explained by it.
     """
-    aws = Aws(region=region_of(region, profile), profile=profile)
+    aws = aws_at(region_of(region, profile), profile)
     assert aws.account, "asking raises unless somebody is signed in"
     return aws
+
+
+def aws_at(region: str, profile: str = "") -> "Aws":
+    """AWS in a Region, without having asked who we are; with --verbose, every call is told as it ends."""
+    from moorings.clouds.aws import Aws
+
+    talk = Talk()
+    return Aws(region=region, profile=profile, on_call=lambda call: talk.trace(_told(call)))
+
+
+def _told(call: "Call") -> str:
+    outcome = " ".join(str(part) for part in (call.status or "no answer", call.error) if part)
+    retries = f"  after {call.retries} retries" if call.retries else ""
+    request = f"  request {call.request_id}" if call.request_id else ""
+    return f"{call.name}  {outcome}  {call.seconds:.2f} s{retries}{request}"
 
 
 def region_of(region: str, profile: str) -> str:
@@ -40,8 +55,10 @@ def region_of(region: str, profile: str) -> str:
     return region or deploy_settings().region or _region_of_profile(profile)
 
 
-def fleet_of(aws: Aws) -> SsmFleet:
+def fleet_of(aws: "Aws") -> "SsmFleet":
     """The managed nodes of an account and Region."""
+    from moorings.nodes.aws import SsmFleet
+
     return SsmFleet(client=aws.client("ssm"))
 
 
@@ -49,14 +66,20 @@ def fleet_of(aws: Aws) -> SsmFleet:
 class Enrolled:
     """A deployed enrolment stack."""
 
-    aws: Aws
-    stack: Stack
-    oversight: Oversight
-    configurations: StoredConfigurations
+    aws: "Aws"
+    stack: "Stack"
+    oversight: "Oversight"
+    configurations: "StoredConfigurations"
 
 
-def open_enrolment(aws: Aws, name: str, *, talk: Talk) -> Enrolled:
+def open_enrolment(aws: "Aws", name: str, *, talk: Talk) -> Enrolled:
     """The enrolment stack of that name; Misconfigured if there is none, Conflict if it does not stand."""
+    from moorings.deploy.stacks import Stacks
+    from moorings.enrolment.aws import LambdaKeeper, SsmActivations
+    from moorings.enrolment.dynamodb import DynamoLedger
+    from moorings.enrolment.grants import DynamoGrants
+    from moorings.enrolment.oversight import Oversight
+
     clock = SystemClock()
     stack = Stacks(aws, clock=clock).find(checked_stack_name(name))
     if stack is not None and "LedgerTable" not in stack.outputs:
@@ -84,8 +107,11 @@ def open_enrolment(aws: Aws, name: str, *, talk: Talk) -> Enrolled:
     return Enrolled(aws=aws, stack=stack, oversight=oversight, configurations=configurations)
 
 
-def _configurations(aws: Aws, stack: Stack) -> StoredConfigurations:
+def _configurations(aws: "Aws", stack: "Stack") -> "StoredConfigurations":
     """Until one is stored, the functions work with the stack's own default, which only they are told."""
+    from moorings.clouds.aws import calling
+    from moorings.deploy.documents import stored_in
+
     clock = SystemClock()
     stored = stored_in(stack, aws=aws, clock=clock)
     if stored.document()[1]:
@@ -99,10 +125,9 @@ def _configurations(aws: Aws, stack: Stack) -> StoredConfigurations:
 
 
 def _region_of_profile(profile: str) -> str:
-    try:
-        region = boto3.Session(profile_name=profile or None).region_name
-    except ProfileNotFound as error:
-        raise Misconfigured(str(error), remedy="name a profile that `aws configure list-profiles` shows") from error
+    from moorings.clouds.aws import session_of
+
+    region = session_of(profile=profile).region_name
     if not region:
         raise Misconfigured("no AWS Region is set", remedy="give --region, or set AWS_REGION")
     return str(region)

@@ -1,0 +1,12 @@
+# Completion of `moorings` for fish:
+#   moorings completion fish > ~/.config/fish/completions/moorings.fish
+function __moorings_complete
+    set -l words (commandline -opc) (commandline -ct)
+    set -l told (_MOORINGS_COMPLETE=fish command $words[1] $words[2..-1] 2> /dev/null)
+    if contains -- :files $told
+        __fish_complete_path (commandline -ct)
+    else
+        printf '%s\n' $told
+    end
+end
+complete --command moorings --no-files --keep-order --arguments '(__moorings_complete)'

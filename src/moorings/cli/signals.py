@@ -1,0 +1,26 @@
+"""Signals, for commands that stay: what ends them, and how they wait for it."""
+
+import signal
+import threading
+
+
+def stop_politely() -> None:
+    """From now on a polite kill (a timeout, a closed terminal) ends this process like Ctrl-C, with all that it made."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        for each in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(each, interrupt)
+
+
+def wait_for_the_end() -> None:
+    """Block until Ctrl-C or a polite kill."""
+    ended = threading.Event()
+    before = {each: signal.signal(each, lambda *_: ended.set()) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        ended.wait()
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
