@@ -7,7 +7,18 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from docs.generator import doctor, enrolment, http, localcloud, objections, patching, pictures, runbook, templates
+from docs.generator import (
+    costs,
+    doctor,
+    enrolment,
+    http,
+    localcloud,
+    objections,
+    patching,
+    pictures,
+    runbook,
+    templates,
+)
 
 DOCS = Path(__file__).resolve().parents[1]
 _BLOCK = re.compile(
@@ -58,6 +69,8 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "refused-operations": localcloud.refused_operations,
     "local-services": localcloud.services,
     "topic-protocols": localcloud.protocols,
+    "cost-inputs": costs.inputs,
+    "cost-rounds": costs.rounds,
     "doctor-checks": doctor.checks,
     "doctor-not-local": doctor.not_local,
 }

@@ -72,10 +72,42 @@ def test_every_event_that_a_page_names_is_written_somewhere(room: str, also: set
     assert events <= _emitted(room, "record", "bug")
 
 
+# -- docs/alarms.md ------------------------------------------------------------------------------------------------
+
+PAGE = (ROOT / "docs" / "alarms.md").read_text(encoding="utf-8")
+URGENCY = PAGE[PAGE.index("## Is it urgent?") : PAGE.index("## First, always")]
+
+
 @pytest.mark.parametrize(("room", "alarm"), EACH_ALARM)
-def test_there_is_advice_for_each_alarm(room: str, alarm: str) -> None:
-    """One row from the template (generated), one with what to do."""
-    assert len(re.findall(rf"^\| `{alarm}` \|", _text(room), re.MULTILINE)) == 2
+def test_each_alarm_has_a_section_that_says_what_it_means_where_to_look_and_what_to_do(room: str, alarm: str) -> None:
+    sections = re.findall(rf"^### {alarm} \({room}\)\n(.*?)(?=^##|\Z)", PAGE, re.MULTILINE | re.DOTALL)
+
+    assert len(sections) == 1
+    assert [word for word in ("**Means**", "**Look**", "**Do**") if word not in sections[0]] == []
+
+
+@pytest.mark.parametrize(("room", "alarm"), EACH_ALARM)
+def test_each_alarm_is_ranked_by_its_urgency_once(room: str, alarm: str) -> None:
+    parts = re.split(r"(patching|[Ee]nrolment): ", URGENCY)
+    ranked = [part for name, part in zip(parts[1::2], parts[2::2], strict=True) if name.lower() == room]
+
+    assert sum(part.count(f"`{alarm}`") for part in ranked) == 1
+
+
+def test_the_page_has_no_section_of_an_alarm_that_is_not_there() -> None:
+    told = re.findall(r"^### (\w+Alarm) \((\w+)\)$", PAGE, re.MULTILINE)
+
+    assert sorted(told) == sorted((alarm, room) for room, alarm in EACH_ALARM)
+
+
+def test_what_to_look_for_in_a_log_is_written_there() -> None:
+    outputs = {"ApiFunctionLogGroup": "enrolment", "KeeperFunctionLogGroup": "enrolment",
+               "FunctionLogGroup": "patching", "KeeperLogGroup": "patching"}  # fmt: skip
+    looks = re.findall(r"log moorings-(\w+) (\w+) (\w+)", PAGE)
+
+    assert len(looks) > 10
+    assert not [look for look in looks if outputs[look[1]] != look[0]]
+    assert not [look for look in looks if look[2] not in _emitted(look[0], "record") | {"bug", "ERROR"}]
 
 
 @pytest.mark.parametrize(
@@ -83,10 +115,9 @@ def test_there_is_advice_for_each_alarm(room: str, alarm: str) -> None:
     [
         ("README.md", ["enrolment"]),
         ("CHANGELOG.md", ["enrolment", "patching"]),
-        ("docs/operate-enrolment.md", ["enrolment"]),
     ],
 )
 def test_the_number_of_alarms_is_right_wherever_it_is_told(page: str, rooms: list[str]) -> None:
     told = re.findall(r"(\d+) alarms", (ROOT / page).read_text(encoding="utf-8"))
 
-    assert told == [str(len(ALARMS[room])) for room in rooms]
+    assert told in ([], [str(len(ALARMS[room])) for room in rooms])

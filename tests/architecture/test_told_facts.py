@@ -60,7 +60,7 @@ TOLD = [
     ("how-patching-works.md", f"and {model.GUARD_MARGIN / MINUTES:.0f} minutes. A second run"),
     ("how-patching-works.md", f"returns, within {function.LONGEST_CALL.total_seconds():.0f} seconds"),
     ("operate-patching.md", f"At most {fleets.MOST_NODES} nodes under one parent"),
-    ("operate-patching.md", f"until its expiry: {model.Options().keep_failed_disk_hours} hours by default"),
+    ("cost.md", f"`--keep-failed-disk-hours` says: {model.Options().keep_failed_disk_hours} by default"),
     ("operate-patching.md", f"source `{aws.EVENT_SOURCE}`, type `{aws.EVENT_TYPE}`"),
     ("operate-patching.md", f"of type `{aws.COMPLIANCE_TYPE}`"),
     ("troubleshooting.md", f"{model.CHECKPOINT_TIME / MINUTES:.0f} minutes have passed"),

@@ -1,10 +1,15 @@
 """The recipes of the manual do what it says, on a server."""
 
+import re
 import shlex
 import subprocess
 import sys
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import pytest
+import tree_sitter
+import tree_sitter_powershell
 import yaml
 from tests.enrolment.bootstrap import rig
 from tests.enrolment.bootstrap.api import Api
@@ -29,6 +34,20 @@ def test_the_cloud_init_recipe_enrols_a_server(server: Server, api: Api, script:
     assert set(recipe) == {"runcmd"}
     assert run.code == 0, run.err
     assert len(server.registrations) == 1
+
+
+def test_the_unit_enrols_a_server_and_stands_aside_once_it_is_registered(server: Server, api: Api, script: str) -> None:
+    api.files["/prod/bootstrap/linux"] = script.encode()
+    unit = (DOCS / "bootstrap/moorings-enrol.service").read_text()
+    (server.root / "run").mkdir()
+    server.add_command("bash")
+
+    lines = re.findall(r"^ExecStart=/usr/bin/(.*)$", unit, re.MULTILINE)
+    run = server.run("\n".join(lines).replace(URL_IN_RECIPE, api.url))
+
+    assert run.code == 0, run.err
+    assert len(server.registrations) == 1
+    assert f"ConditionPathExists=!/{VAULT}" in unit
 
 
 def test_a_golden_image_holds_no_identity_and_its_servers_enrol_each_for_itself(
@@ -69,3 +88,50 @@ def test_the_manual_names_every_flag_and_setting() -> None:
     named = {word for word in words if word.startswith("--") or (word.startswith("MOORINGS_") and "…" not in word)}
     assert len(named) > 12
     assert not [word for word in named if f"`{word}" not in manual]
+
+
+# -- Windows: read, not run ----------------------------------------------------------------------------------------
+
+SETUP_COMPLETE = (DOCS / "bootstrap/SetupComplete.cmd").read_bytes().decode("ascii")
+
+
+def test_setup_complete_fetches_the_script_whole_and_then_runs_it() -> None:
+    fetch = SETUP_COMPLETE.index("curl.exe -fsS --proto =https")
+    stop = SETUP_COMPLETE.index("exit /b 4")
+    run = SETUP_COMPLETE.index('-File "%SCRIPT%"')
+
+    assert f"set URL={URL_IN_RECIPE}\r\n" in SETUP_COMPLETE
+    assert '-o "%SCRIPT%" "%URL%/bootstrap/windows"' in SETUP_COMPLETE
+    assert fetch < stop < run
+    assert SETUP_COMPLETE.endswith("exit /b %ENDED%\r\n")
+
+
+def test_setup_complete_is_a_batch_file_as_windows_wants_it() -> None:
+    lines = SETUP_COMPLETE.split("\r\n")
+
+    assert not [line for line in lines if "\n" in line]
+    # A digit right before `>>` would be the number of a stream, as in `2>>`; an exit code ends in one.
+    assert not [line for line in lines if re.search(r"(\d|%)>>", line)]
+    assert "shutdown" not in SETUP_COMPLETE
+
+
+def test_the_answer_file_runs_setup_complete_at_the_first_logon() -> None:
+    spaces = {"u": "urn:schemas-microsoft-com:unattend"}
+    root = ET.fromstring((DOCS / "bootstrap/unattend.xml").read_text())  # our own file
+
+    [settings] = root.findall("u:settings", spaces)
+    [command] = settings.iterfind(".//u:FirstLogonCommands/u:SynchronousCommand/u:CommandLine", spaces)
+
+    assert settings.get("pass") == "oobeSystem"
+    assert command.text == r"cmd.exe /c C:\Windows\Setup\Scripts\SetupComplete.cmd"
+
+
+@pytest.mark.parametrize("place", [r"Amazon\SSM\InstanceData", "'Moorings'"])
+def test_a_golden_image_of_windows_forgets_what_the_script_keeps(place: str) -> None:
+    sealing = (DOCS / "bootstrap/golden-image.ps1").read_text()
+    script = (DOCS.parent / "src/moorings/enrolment/bootstrap/windows.ps1").read_text()
+    language = tree_sitter.Language(tree_sitter_powershell.language())
+
+    assert place in sealing
+    assert place in script
+    assert not tree_sitter.Parser(language).parse(sealing.encode()).root_node.has_error
