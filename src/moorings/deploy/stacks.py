@@ -120,7 +120,7 @@ class Stacks:
             raise Misconfigured(f"the template of {spec.name} exceeds {LARGEST_TEMPLATE:,} bytes", remedy="shorten it")
         creates = self._make_way(spec.name, on_event, delete=make_way)
         created = self._create_change_set(spec, creates=creates)
-        described = self._settled_change_set(created["Id"])
+        described = self._settled_change_set(created)
         if described["Status"] == "FAILED":
             self._drop_change_set(created["Id"], created["StackId"], creates=creates)
             reason = str(described.get("StatusReason", ""))
@@ -128,7 +128,7 @@ class Stacks:
                 raise Misconfigured(
                     f"CloudFormation cannot plan {spec.name}: {reason}", remedy="correct the parameter it names"
                 )
-        changes = tuple(_change(entry["ResourceChange"]) for entry in self._changes(described, created["Id"]))
+        changes = tuple(_change(entry["ResourceChange"]) for entry in self._changes(described, created))
         return ChangeSet(
             id=created["Id"], stack=spec.name, stack_id=created["StackId"], creates=creates, changes=changes
         )
@@ -141,7 +141,7 @@ class Stacks:
         if planned.changes:
             seen = self._event_ids(planned.stack_id)
             with calling("cloudformation:ExecuteChangeSet"):
-                self._client.execute_change_set(ChangeSetName=planned.id)
+                self._client.execute_change_set(StackName=planned.stack_id, ChangeSetName=planned.id)
             self._watch(planned.stack_id, planned.stack, seen=seen, on_event=on_event)
         stack = self.find(planned.stack_id)
         if stack is None:
@@ -237,28 +237,34 @@ class Stacks:
         kept = (set(found.parameters) & parameter_names(spec.template)) - set(spec.parameters) if found else set()
         return [*given, *({"ParameterKey": key, "UsePreviousValue": True} for key in sorted(kept))]
 
-    def _settled_change_set(self, change_set_id: str) -> dict[str, Any]:
-        for _ in self._pauses(f"change set {change_set_id}"):
-            with calling("cloudformation:DescribeChangeSet"):
-                described: dict[str, Any] = self._client.describe_change_set(ChangeSetName=change_set_id)
+    def _settled_change_set(self, created: Mapping[str, Any]) -> dict[str, Any]:
+        for _ in self._pauses(f"change set {created['Id']}"):
+            described = self._described_change_set(created)
             if described["Status"] not in {"CREATE_PENDING", "CREATE_IN_PROGRESS"}:
                 return described
         raise AssertionError  # _pauses ends by raising
 
-    def _changes(self, first_page: dict[str, Any], change_set_id: str) -> Iterator[dict[str, Any]]:
+    def _described_change_set(self, created: Mapping[str, Any], **page: str) -> dict[str, Any]:
+        # Named by the stack too: rights are given on stacks, and the id alone would ask for the change set.
+        with calling("cloudformation:DescribeChangeSet"):
+            described: dict[str, Any] = self._client.describe_change_set(
+                StackName=created["StackId"], ChangeSetName=created["Id"], **page
+            )
+        return described
+
+    def _changes(self, first_page: dict[str, Any], created: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         page = first_page
         while True:
             yield from page.get("Changes", [])
             token = page.get("NextToken")
             if not token:
                 return
-            with calling("cloudformation:DescribeChangeSet"):
-                page = self._client.describe_change_set(ChangeSetName=change_set_id, NextToken=token)
+            page = self._described_change_set(created, NextToken=token)
 
     def _drop_change_set(self, change_set_id: str, stack_id: str, *, creates: bool) -> None:
         """A failed plan leaves the change set, and for a new stack an empty stack; neither is of use."""
         with calling("cloudformation:DeleteChangeSet"):
-            self._client.delete_change_set(ChangeSetName=change_set_id)
+            self._client.delete_change_set(StackName=stack_id, ChangeSetName=change_set_id)
         if creates:
             with calling("cloudformation:DeleteStack"):
                 self._client.delete_stack(StackName=stack_id)

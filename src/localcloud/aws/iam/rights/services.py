@@ -129,7 +129,9 @@ ENTRIES: Mapping[tuple[str, str], Entry] = {
     # IAM User Guide, "Controlling access with IAM policies" of outbound identity federation.
     ("sts", "GetWebIdentityToken"): _entry(_web_identity, "sts:GetWebIdentityToken", "sts:TagGetWebIdentityToken"),
     **{("iam", operation): simple(f"iam:{operation}") for operation in _FEDERATION_CALLS},
-    ("iam", "SimulatePrincipalPolicy"): simple("iam:SimulatePrincipalPolicy"),
+    ("iam", "SimulatePrincipalPolicy"): simple(
+        "iam:SimulatePrincipalPolicy", lambda call: str(call.params["PolicySourceArn"])
+    ),
     ("s3", "GetObject"): _entry(_get_object, "s3:GetObject", "s3:GetObjectVersion"),
     ("s3", "HeadObject"): _entry(_get_object, "s3:GetObject", "s3:GetObjectVersion"),
     ("s3", "PutObject"): simple("s3:PutObject", _object),
