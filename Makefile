@@ -35,8 +35,9 @@ format: $(VENV)/dev.stamp ## Format the sources
 bench: $(VENV)/dev.stamp ## The benchmarks and exhaustive runs, one after another
 	@for each in bench/*.py; do echo "· $$each" >&2; $(BIN)/python $$each || exit 1; done
 
-docs: $(VENV)/dev.stamp ## Check that documented commands, paths and links exist
+docs: $(VENV)/dev.stamp ## Check the manual, and build its site in build/site
 	@$(BIN)/python -m pytest -q tests/architecture
+	@$(BIN)/python -m docs.generator.site
 
 lock: ## Write the requirements anew (needs uv)
 	@flags="--generate-hashes --universal --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet --upgrade"; \

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 from docs.generator.drawing import Box, Drawing
 from docs.generator.flow import runbook_flow
+from docs.generator.overview import overview
 from docs.generator.patching_pictures import patching, restore
 
 from moorings.enrolment.oversight import Part
@@ -13,6 +14,7 @@ from moorings.enrolment.oversight import Part
 def drawn() -> Mapping[str, str]:
     """Every picture by its file name."""
     return {
+        "moorings.svg": overview().svg(),
         "enrolment.svg": enrolment().svg(),
         "activation-life.svg": activation_life().svg(),
         "vending.svg": vending().svg(),

@@ -1,0 +1,144 @@
+"""Builds the site: `python -m docs.generator.site`, from the root of the repository.
+
+The pages in docs/ are written to be read where the sources lie, too. So the site is built from a copy in which links
+that leave docs/ are plain text, pictures follow the reader's choice of light or dark, and wide things can be scrolled.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from docs.generator.pages import DOCS
+
+ROOT = DOCS.parent
+CONFIGURATION = "zensical.toml"
+# Pages outside of docs/ that the site has, too.
+ROOT_PAGES = {"CHANGELOG.md": "changelog.md"}
+SHADES = ("light", "dark")
+KEPT = {".md", ".svg", ".png", ".css", ".js", ".yaml", ".sh"}
+
+_CODE = re.compile(r"^[ ]*```.*?^[ ]*```[^\n]*$|`[^`\n]+`", re.MULTILINE | re.DOTALL)
+_PICTURE = re.compile(r"^!\[(?P<alt>[^\]]*)\]\((?P<path>[^)\s]+)\.svg\)$", re.MULTILINE)
+_LINK = re.compile(r"(?<!!)\[(?P<text>[^\]]+)\]\((?P<target>[^)\s#]+)(?P<anchor>#[^)\s]*)?\)")
+_DARK = re.compile(r"\s*@media \(prefers-color-scheme: dark\) \{\n(?P<rules>.*?)\n  \}(?=\n)", re.DOTALL)
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+# What a browser loads together with a page.
+_LOADED = re.compile(
+    r"""<(?:script|img|iframe)\b[^>]*?\ssrc=["']?(?P<source>[^\s"'>]+)|<link\b(?=[^>]*\srel=["']?(?:stylesheet|icon|preconnect))"""
+    r"""[^>]*?\shref=["']?(?P<linked>[^\s"'>]+)"""
+)
+
+
+def build(below: Path) -> Path:
+    """Copy, build strictly, and look for what a page would fetch; the site's first page, below this folder.
+
+    Exits with what is wrong: a link or an anchor that leads nowhere, or an address that a page would load from.
+    """
+    shutil.rmtree(below / "site", ignore_errors=True)
+    copy(below / "manual")
+    shutil.copyfile(DOCS / CONFIGURATION, below / CONFIGURATION)
+    zensical = Path(sys.executable).with_name("zensical")
+    done = subprocess.run(
+        [str(zensical), "build", "--strict", "--clean"], cwd=below, check=False, capture_output=True, text=True
+    )
+    if done.returncode:
+        # What follows is zensical's own trace, and tells no more.
+        sys.exit(_COLOUR.sub("", done.stdout + done.stderr).partition("Traceback")[0])
+    site = below / "site"
+    wrong = [f"{path.relative_to(site)}: {address}" for path, address in loaded(site) if not _is_there(path, address)]
+    if wrong:
+        sys.exit("\n".join(["these pages load what the site does not have:", *wrong]))
+    return site / "index.html"
+
+
+def loaded(site: Path) -> Iterator[tuple[Path, str]]:
+    """Each page of a built site with every address that a browser loads together with it."""
+    for path in sorted(site.rglob("*.html")):
+        for found in _LOADED.finditer(path.read_text("utf-8")):
+            yield path, found["source"] or found["linked"]
+
+
+def _is_there(path: Path, address: str) -> bool:
+    return not re.match(r"[a-z]+:|//", address) and (path.parent / address.partition("#")[0]).is_file()
+
+
+def copy(to: Path) -> None:
+    """Everything that the site is made of, below `to`, which is made anew."""
+    shutil.rmtree(to, ignore_errors=True)
+    for source, target in _sources():
+        there = to / target
+        there.parent.mkdir(parents=True, exist_ok=True)
+        if source.suffix == ".md":
+            there.write_text(page(source.read_text("utf-8"), source=source), "utf-8")
+        elif source.parent.name == "pictures":
+            for shade, svg in zip(SHADES, shades(source.read_text("utf-8")), strict=True):
+                there.with_suffix(f".{shade}.svg").write_text(svg, "utf-8")
+        else:
+            shutil.copyfile(source, there)
+
+
+def _sources() -> Iterator[tuple[Path, Path]]:
+    for path in sorted(DOCS.rglob("*")):
+        if path.suffix in KEPT and path.is_file() and DOCS / "generator" not in path.parents:
+            yield path, path.relative_to(DOCS)
+    for name, target in ROOT_PAGES.items():
+        yield ROOT / name, Path(target)
+
+
+def page(text: str, *, source: Path) -> str:
+    """A page as the site needs it; code is left as it is."""
+    source = source.resolve()
+    parts: list[str] = []
+    end = 0
+    for code in _CODE.finditer(text):
+        # In a table a code host wants bars escaped within code as well; here they are already told apart.
+        kept = code[0] if code[0].lstrip().startswith("```") else code[0].replace("\\|", "|")
+        parts += [_prose(text[end : code.start()], source=source), kept]
+        end = code.end()
+    return "".join([*parts, _prose(text[end:], source=source)])
+
+
+def _prose(text: str, *, source: Path) -> str:
+    text = _LINK.sub(lambda link: _link(link, source=source), text)
+    return _PICTURE.sub(_picture, text)
+
+
+def _link(link: re.Match[str], *, source: Path) -> str:
+    """A link within docs/, or out into the world, stays; any other leads to the site's copy, or becomes its text."""
+    target = link["target"]
+    there = (source.parent / target).resolve()
+    if re.match(r"[a-z]+:", target) or (there.is_relative_to(DOCS) and source.is_relative_to(DOCS)):
+        return link[0]
+    copied = ROOT_PAGES.get(there.name) if there.parent == ROOT else None
+    if copied is None and there.is_relative_to(DOCS):
+        copied = str(there.relative_to(DOCS))
+    if copied is None:
+        return link["text"]
+    up = "../" * len(source.relative_to(DOCS).parts[:-1]) if source.is_relative_to(DOCS) else ""
+    return f"[{link['text']}]({up}{copied}{link['anchor'] or ''})"
+
+
+def _picture(found: re.Match[str]) -> str:
+    """Both shades, if it has two; the theme shows the one that the reader has chosen. Narrow screens scroll it."""
+    path = found["path"]
+    files = [f"{path}.{shade}.svg#only-{shade}" for shade in SHADES] if "pictures/" in path else [f"{path}.svg"]
+    shown = " ".join(f"![{found['alt']}]({file})" for file in files)
+    return f'<div class="picture" markdown>\n\n{shown}\n\n</div>'
+
+
+def shades(svg: str) -> tuple[str, str]:
+    """A picture that follows the system's colours, as one that is always light and one that is always dark."""
+    dark = _DARK.search(svg)
+    if dark is None:
+        return svg, svg
+    return _DARK.sub("", svg), _DARK.sub(lambda found: f"\n{found['rules']}", svg)
+
+
+if __name__ == "__main__":
+    first = build(ROOT / "build")
+    sys.stdout.write(
+        f"the manual: {first.relative_to(ROOT)} (open it in a browser; it needs neither server nor network)\n"
+    )
