@@ -13,7 +13,7 @@ class _Loader(yaml.SafeLoader):
     pass
 
 
-def _function(loader: _Loader, suffix: str, node: yaml.Node) -> Any:
+def _function(loader: _Loader, suffix: str, node: Any) -> Any:
     name = suffix if suffix in {"Ref", "Condition"} else f"Fn::{suffix}"
     if isinstance(node, yaml.ScalarNode):
         return {name: loader.construct_scalar(node)}

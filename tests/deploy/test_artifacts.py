@@ -5,7 +5,7 @@ from tests.deploy.conftest import Account
 
 from moorings.deploy.artifacts import Artifacts
 from moorings.deploy.package import DEFAULT_PLATFORM, Package
-from moorings.errors import Misconfigured
+from moorings.errors import CloudFault, Misconfigured
 
 
 def _package(content: bytes) -> Package:
@@ -29,6 +29,43 @@ def test_a_bucket_is_made_once_private_encrypted_and_versioned(fresh_account: Ac
     assert set(blocked.values()) == {True}
     assert s3.get_bucket_versioning(Bucket=artifacts.bucket)["Status"] == "Enabled"
     assert s3.get_bucket_encryption(Bucket=artifacts.bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+
+
+def test_a_bucket_that_an_interrupted_run_left_open_is_finished(fresh_account: Account) -> None:
+    """Whoever is interrupted runs the same command again."""
+    artifacts, s3 = Artifacts(fresh_account.aws), fresh_account.aws.client("s3")
+    fresh_account.cloud.faults.error("s3", "PutBucketEncryption", count=6)
+    with pytest.raises(CloudFault):
+        artifacts.ensure_bucket()
+    fresh_account.cloud.faults.clear()
+
+    assert (artifacts.ensure_bucket(), artifacts.ensure_bucket()) == (True, False)
+
+    assert s3.get_bucket_versioning(Bucket=artifacts.bucket)["Status"] == "Enabled"
+    assert s3.get_bucket_encryption(Bucket=artifacts.bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+
+
+def test_what_somebody_changed_of_a_finished_bucket_stays(fresh_account: Account) -> None:
+    artifacts, s3 = Artifacts(fresh_account.aws), fresh_account.aws.client("s3")
+    artifacts.ensure_bucket()
+    stricter = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}
+    s3.put_bucket_encryption(Bucket=artifacts.bucket, ServerSideEncryptionConfiguration={"Rules": [stricter]})
+
+    artifacts.ensure_bucket()
+
+    (rule,) = s3.get_bucket_encryption(Bucket=artifacts.bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    assert rule["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "aws:kms"
+
+
+def test_a_given_bucket_of_another_region_is_refused_before_anything_is_made(fresh_account: Account) -> None:
+    """CloudFormation would say so in the middle of a deployment."""
+    elsewhere = fresh_account.cloud.session().client("s3", region_name="eu-north-1")
+    elsewhere.create_bucket(Bucket="theirs", CreateBucketConfiguration={"LocationConstraint": "eu-north-1"})
+
+    with pytest.raises(Misconfigured, match="bucket theirs lies in eu-north-1, and the stacks in us-east-1") as refused:
+        Artifacts(fresh_account.aws, bucket="theirs").ensure_bucket()
+
+    assert "name a bucket of us-east-1" in refused.value.remedy
 
 
 def test_the_same_zip_is_stored_once_under_its_digest(fresh_account: Account) -> None:

@@ -22,6 +22,7 @@ from moto.core.request import Request as MotoRequest
 from moto.core.utils import method_names_from_class
 from werkzeug.exceptions import HTTPException
 
+from localcloud.aws import bucket_policies
 from localcloud.aws.call import Call
 from localcloud.errors import ServiceError, Unsupported
 from localcloud.wire import Headers, Request, Response
@@ -196,4 +197,5 @@ def _handlers(service: str) -> tuple[tuple[re.Pattern[str], Handler], ...]:
         models = importlib.import_module("moto.s3.models")
         vars(models)["s3_allow_crossdomain_access"] = _own_buckets_only
         models.FakeKey.__del__ = _dispose
+        models.FakeBucket.get_permission = bucket_policies.permission
     return tuple((re.compile(path.format("")), handler) for path, handler in urls.url_paths.items())

@@ -4,6 +4,7 @@ A key holds the zip's digest, so the same zip is uploaded once and a changed one
 stack's name, so that removing one stack takes nothing from another.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
@@ -11,10 +12,13 @@ from botocore.exceptions import ClientError
 
 from moorings.clouds.aws import Aws, calling
 from moorings.clouds.aws_errors import code_of
+from moorings.deploy.steps import TAGS
 from moorings.errors import Conflict, Misconfigured
 
 _ABSENT = frozenset({"404", "NoSuchBucket", "NoSuchKey", "NotFound"})
 _DELETE_AT_ONCE = 1_000  # objects in one DeleteObjects call. Source: S3
+_BLOCKED = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
+_ENCRYPTED = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
 
 
 class Artifact(Protocol):
@@ -37,17 +41,21 @@ class Artifacts:
         self._is_own = self.bucket == own
 
     def ensure_bucket(self) -> bool:
-        """Have the bucket; True if it was made now.
+        """Have the bucket; True if it was made now, or finished that an interrupted run had begun.
 
-        Misconfigured if a given one does not exist, Conflict if somebody else's account owns the name.
+        Misconfigured if a given one does not exist or lies in another Region, Conflict if somebody else's account owns
+        the name.
         """
-        if self._exists():
+        there = self._exists()
+        if there and (not self._is_own or self._is_finished()):
             return False
-        if not self._is_own:
+        if not there and not self._is_own:
             raise Misconfigured(
                 f"there is no bucket {self.bucket}", remedy="make it, or leave it out to have one made for you"
             )
-        self._create()
+        if not there:
+            self._create()
+        self._finish()
         return True
 
     def store(self, package: Artifact, *, stack: str) -> str:
@@ -86,7 +94,7 @@ class Artifacts:
         with calling("s3:HeadBucket"):
             try:
                 # The expected owner guards against a stranger who took the name before us.
-                self._s3.head_bucket(Bucket=self.bucket, ExpectedBucketOwner=self._aws.account)
+                found = self._s3.head_bucket(Bucket=self.bucket, ExpectedBucketOwner=self._aws.account)
             except ClientError as error:
                 if code_of(error) in _ABSENT:
                     return False
@@ -96,6 +104,13 @@ class Artifacts:
                         remedy="name a bucket of your own",
                     ) from error
                 raise
+        # S3 answers from anywhere, CloudFormation takes zips from its own Region alone.
+        region = found.get("BucketRegion") or self._aws.region
+        if region != self._aws.region:
+            raise Misconfigured(
+                f"bucket {self.bucket} lies in {region}, and the stacks in {self._aws.region}",
+                remedy=f"name a bucket of {self._aws.region}, or leave it out to have one made for you",
+            )
         return True
 
     def _create(self) -> None:
@@ -104,22 +119,27 @@ class Artifacts:
             where = {"CreateBucketConfiguration": {"LocationConstraint": self._aws.region}}
         with calling("s3:CreateBucket"):
             self._s3.create_bucket(Bucket=self.bucket, **where)
+
+    def _is_finished(self) -> bool:
+        with calling("s3:GetBucketVersioning"):
+            found = self._s3.get_bucket_versioning(Bucket=self.bucket, ExpectedBucketOwner=self._aws.account)
+        return str(found.get("Status", "")) == "Enabled"
+
+    def _finish(self) -> None:
+        """Close, encrypt, label, and last version it, which is what tells a finished bucket from a begun one."""
+        mine = {"Bucket": self.bucket, "ExpectedBucketOwner": self._aws.account}
         with calling("s3:PutBucketPublicAccessBlock"):
-            self._s3.put_public_access_block(
-                Bucket=self.bucket,
-                PublicAccessBlockConfiguration=dict.fromkeys(
-                    ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True
-                ),
-            )
+            self._s3.put_public_access_block(**mine, PublicAccessBlockConfiguration=dict.fromkeys(_BLOCKED, True))
         with calling("s3:PutEncryptionConfiguration"):
-            self._s3.put_bucket_encryption(
-                Bucket=self.bucket,
-                ServerSideEncryptionConfiguration={
-                    "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
-                },
-            )
+            self._s3.put_bucket_encryption(**mine, ServerSideEncryptionConfiguration={"Rules": [_ENCRYPTED]})
+        with calling("s3:PutBucketPolicy"):
+            policy = _over_tls_alone(f"arn:{self._aws.partition}:s3:::{self.bucket}")
+            self._s3.put_bucket_policy(**mine, Policy=json.dumps(policy))
+        with calling("s3:PutBucketTagging"):
+            tags = [{"Key": key, "Value": value} for key, value in TAGS.items()]
+            self._s3.put_bucket_tagging(**mine, Tagging={"TagSet": tags})
         with calling("s3:PutBucketVersioning"):
-            self._s3.put_bucket_versioning(Bucket=self.bucket, VersioningConfiguration={"Status": "Enabled"})
+            self._s3.put_bucket_versioning(**mine, VersioningConfiguration={"Status": "Enabled"})
 
     def _holds(self, key: str) -> bool:
         with calling("s3:HeadObject"):
@@ -141,6 +161,18 @@ class Artifacts:
 def key_of(package: Artifact, *, stack: str) -> str:
     """Where a zip of a stack lies in the bucket."""
     return f"{_prefix(stack)}{package.file_name}"
+
+
+def _over_tls_alone(bucket: str) -> Mapping[str, Any]:
+    statement = {
+        "Sid": "NothingUnencrypted",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [bucket, f"{bucket}/*"],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    return {"Version": "2012-10-17", "Statement": [statement]}
 
 
 def _prefix(stack: str) -> str:

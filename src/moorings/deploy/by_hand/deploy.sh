@@ -48,21 +48,32 @@ region=${AWS_REGION:-${AWS_DEFAULT_REGION:-$(aws configure get region || true)}}
 [ -n "$region" ] || fail "no Region is set: set AWS_REGION"
 export AWS_REGION="$region" AWS_DEFAULT_REGION="$region" AWS_PAGER=''
 account=$(aws sts get-caller-identity --query Account --output text)
+partition=$(aws sts get-caller-identity --query Arn --output text | cut -d : -f 2)
 bucket=${BUCKET:-moorings-artifacts-$account-$region}
 
-ensure_bucket() {
-  if aws s3api head-bucket --bucket "$bucket" --expected-bucket-owner "$account" >/dev/null 2>&1; then return; fi
-  [ -z "${BUCKET:-}" ] || fail "there is no bucket $bucket of this account"
-  tell "making bucket $bucket"
-  if [ "$region" = us-east-1 ]; then  # the one Region that must not be named
-    aws s3api create-bucket --bucket "$bucket" >/dev/null
+ensure_bucket() {  # versioned last, which tells a finished bucket from one that an interrupted run had begun
+  if aws s3api head-bucket --bucket "$bucket" --expected-bucket-owner "$account" >/dev/null 2>&1; then
+    [ -z "${BUCKET:-}" ] || return 0
+    state=$(aws s3api get-bucket-versioning --bucket "$bucket" --query Status --output text)
+    [ "$state" != Enabled ] || return 0
   else
-    aws s3api create-bucket --bucket "$bucket" --create-bucket-configuration "LocationConstraint=$region" >/dev/null
+    [ -z "${BUCKET:-}" ] || fail "there is no bucket $bucket of this account"
+    tell "making bucket $bucket"
+    if [ "$region" = us-east-1 ]; then  # the one Region that must not be named
+      aws s3api create-bucket --bucket "$bucket" >/dev/null
+    else
+      aws s3api create-bucket --bucket "$bucket" --create-bucket-configuration "LocationConstraint=$region" >/dev/null
+    fi
   fi
   aws s3api put-public-access-block --bucket "$bucket" --public-access-block-configuration \
     BlockPublicAcls=true,IgnorePublicAcls=true,BlockPublicPolicy=true,RestrictPublicBuckets=true
   aws s3api put-bucket-encryption --bucket "$bucket" --server-side-encryption-configuration \
     '{"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}'
+  aws s3api put-bucket-policy --bucket "$bucket" --policy '{"Version": "2012-10-17", "Statement": [{"Sid":
+    "NothingUnencrypted", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource":
+    ["arn:'"$partition:s3:::$bucket"'", "arn:'"$partition:s3:::$bucket"'/*"],
+    "Condition": {"Bool": {"aws:SecureTransport": "false"}}}]}'
+  aws s3api put-bucket-tagging --bucket "$bucket" --tagging '{"TagSet": [{"Key": "application", "Value": "moorings"}]}'
   aws s3api put-bucket-versioning --bucket "$bucket" --versioning-configuration Status=Enabled
 }
 
