@@ -325,7 +325,7 @@ RULES = (
         breaks=_property("ApiGateway::RestApi", "EndpointConfiguration/Types", ["REGIONAL"]),
     ),
     Rule(
-        id="network-closed", what="a security group opens what is needed, and says why", why="the rest serves attackers",
+        id="network-closed", what="a security group opens what is needed and says why", why="no more is needed",
         remedy="one port, given ranges, a Description; an egress that allows nothing", model="EC2.2, CKV_AWS_23 to 25",
         found=_networks, on=templates.ENDPOINT,
         breaks=_property("EC2::SecurityGroup", "SecurityGroupIngress/0/CidrIp", "0.0.0.0/0"),
