@@ -6,14 +6,14 @@ from html import escape
 
 # One panel under everything: a viewer that does not know the reader's colours still shows dark text on light.
 STYLE = """
-  text { font-family: system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; font-size: 13px; fill: #424a53; }
-  .title { font-weight: 600; font-size: 14px; fill: #1f2328; }
-  .small { font-size: 12px; }
-  .panel { fill: #ffffff; stroke: #d0d7de; }
-  .plain { fill: #f6f8fa; stroke: #8c959f; }
-  .ours { fill: #ddf4ff; stroke: #0969da; }
+  text { font-family: system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; font-size: 14px; fill: #3d474d; }
+  .title { font-weight: 600; font-size: 15px; fill: #16242b; }
+  .small { font-size: 13px; }
+  .panel { fill: #ffffff; stroke: #d5dcdf; }
+  .plain { fill: #f5f7f8; stroke: #8b979e; }
+  .ours { fill: #dff0f3; stroke: #0f6377; }
   .good { fill: #dafbe1; stroke: #1a7f37; }
-  .over { fill: #fff8c5; stroke: #9a6700; }
+  .over { fill: #fdf1d7; stroke: #a86a00; }
   .loop { fill: #fbefff; stroke: #8250df; }
   .group { fill: none; stroke: #8c959f; stroke-dasharray: 5 4; }
   .line { fill: none; stroke: #57606a; stroke-width: 1.5; }
@@ -21,11 +21,11 @@ STYLE = """
   @media (prefers-color-scheme: dark) {
     text { fill: #c9d1d9; }
     .title { fill: #f0f6fc; }
-    .panel { fill: #0d1117; stroke: #30363d; }
-    .plain { fill: #161b22; stroke: #8b949e; }
-    .ours { fill: #0c2d6b; stroke: #58a6ff; }
+    .panel { fill: #0c1215; stroke: #2b363c; }
+    .plain { fill: #182126; stroke: #87949b; }
+    .ours { fill: #0c3742; stroke: #5fb3c4; }
     .good { fill: #033a16; stroke: #3fb950; }
-    .over { fill: #3b2300; stroke: #d29922; }
+    .over { fill: #3a2705; stroke: #d99f35; }
     .loop { fill: #271052; stroke: #a371f7; }
     .group { stroke: #6e7681; }
     .line { stroke: #8b949e; }

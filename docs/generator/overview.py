@@ -18,7 +18,7 @@ def overview() -> Drawing:
         "patches and looks at the evidence; then the result is kept, or the VM is put back as it was.",
     )
     made.text((30, 42), "Enrolment", style="title", anchor="start")
-    made.text((122, 42), "at first boot, without anybody's credentials", anchor="start")
+    made.text((130, 42), "at first boot, without anybody's credentials", anchor="start")
     server = made.box(Box(30, 60, 170, 76), "any server", ("any cloud, or none",))
     api = made.box(Box(280, 60, 170, 76), "private API", ("rules by network",), kind="ours")
     ledger = made.box(Box(530, 60, 170, 76), "ledger", ("one slot, granted once",), kind="ours")
@@ -28,7 +28,7 @@ def overview() -> Drawing:
     made.arrow(ledger.right, node.left, label=("registers",))
 
     made.text((30, 196), "Patching", style="title", anchor="start")
-    made.text((112, 196), "with a line attached", anchor="start")
+    made.text((120, 196), "with a line attached", anchor="start")
     steps = [
         made.box(Box(30 + 150 * number, 214, 122, 64), title, (line,), kind=kind)
         for number, (title, line, kind) in enumerate(
@@ -43,8 +43,8 @@ def overview() -> Drawing:
     ]
     for before, after in pairwise(steps):
         made.arrow(before.right, after.left)
-    kept = made.box(Box(800, 200, 130, 38), Outcome.PATCHED.value, kind="good", round_=19)
-    back = made.box(Box(800, 258, 130, 38), Outcome.ROLLED_BACK.value, kind="over", round_=19)
+    kept = made.box(Box(792, 200, 140, 38), Outcome.PATCHED.value, kind="good", round_=19)
+    back = made.box(Box(792, 258, 140, 38), Outcome.ROLLED_BACK.value, kind="over", round_=19)
     made.arrow(steps[-1].right, (776, 246), (776, 219), kept.left)
     made.arrow((776, 246), (776, 277), back.left)
     made.arrow(node.bottom, (855, 168), (16, 168), (16, 246), steps[0].left)

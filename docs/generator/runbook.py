@@ -91,7 +91,7 @@ class Step:
         """The steps of a loop, a few to a line."""
         lines: list[str] = []
         for step in self.inside:
-            if lines and len(lines[-1]) + len(step.name) < 40:
+            if lines and len(lines[-1]) + len(step.name) < 38:
                 lines[-1] += f" · {step.name}"
             else:
                 lines.append(step.name)
