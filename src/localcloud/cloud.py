@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from localcloud.clock import Clock, SystemClock
 from localcloud.faults import Faults
-from localcloud.principals import Credentials
+from localcloud.principals import Credentials, Kind, Principal
 from localcloud.server import Listener, Server, loopback_socket, started_server
 from localcloud.watchdog import Watchdog
 from localcloud.world import World
@@ -200,6 +200,18 @@ class LocalCloud:
         if who.session_token:
             variables["AWS_SESSION_TOKEN"] = who.session_token
         return variables
+
+    def assumed(self, role: str) -> Credentials:
+        """Credentials of somebody who has taken on a role of this account, to find out what it may do.
+
+        Nobody asks the role's trust policy. LookupError if there is no such role.
+        """
+        from localcloud.aws.iam.roles import find_role  # noqa: PLC0415 - moto is loaded when first needed
+
+        if (found := find_role(self.world, role)) is None:
+            raise LookupError(f"no role {role} in account {self.world.account}")
+        session = f"arn:aws:sts::{self.world.account}:assumed-role/{found.name}/somebody"
+        return self.world.credentials.issue(Principal(kind=Kind.ROLE, arn=session, role_name=found.name))
 
     def session(self, credentials: Credentials | None = None) -> "boto3.Session":
         """A boto3 session with these credentials (the operator's if not given); its clients need `endpoint_url`,
