@@ -69,6 +69,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "refused-operations": localcloud.refused_operations,
     "local-services": localcloud.services,
     "topic-protocols": localcloud.protocols,
+    "roles": templates.roles,
     "cost-inputs": costs.inputs,
     "cost-rounds": costs.rounds,
     "doctor-checks": doctor.checks,

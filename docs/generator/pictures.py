@@ -7,6 +7,7 @@ from docs.generator.drawing import Box, Drawing
 from docs.generator.flow import runbook_flow
 from docs.generator.overview import overview
 from docs.generator.patching_pictures import patching, restore
+from docs.generator.security_pictures import boundaries
 
 from moorings.enrolment.oversight import Part
 
@@ -21,6 +22,7 @@ def drawn() -> Mapping[str, str]:
         "patching.svg": patching().svg(),
         "restore.svg": restore().svg(),
         "runbook.svg": runbook_flow().svg(),
+        "trust-boundaries.svg": boundaries().svg(),
     }
 
 
@@ -134,7 +136,7 @@ def vending() -> Drawing:
     made.arrow(grant.right, answer.left, label=("new",))
     made.arrow(take.bottom, move.top, label=("refused",), at=(363, 160), anchor="start")
     made.arrow(grant.bottom, repeat.top, label=("the key has one",), at=(633, 160), anchor="start")
-    made.arrow(move.right, repeat.left, label=("first, if keyed",))
+    made.arrow(move.right, repeat.left, label=("if keyed",))
     made.arrow(
         repeat.right, (860, 220), answer.bottom, label=("yes: the old answer,", "the slot goes back"), at=(780, 212)
     )

@@ -1,6 +1,7 @@
 """What the CloudFormation templates say about themselves."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -174,6 +175,33 @@ def patching_keeper_rights() -> str:
     return _rights(texts.PATCHING, "KeeperRole")
 
 
+def roles() -> str:
+    """Every role of every template: who takes it on, and of which services it may use how many actions."""
+    rows = []
+    for stack in (texts.ENDPOINT, texts.STACK, texts.PATCHING):
+        for name, role in of_type("AWS::IAM::Role", stack=stack).items():
+            [trusted] = role["AssumeRolePolicyDocument"]["Statement"]
+            by = code(trusted["Principal"]["Service"]) + (", of this account alone" if "Condition" in trusted else "")
+            rows.append((ROOM[stack], code(name), by, _services(stack, role)))
+    return table(("stack", "role", "taken on by", "may use"), rows)
+
+
+def _services(stack: str, role: Mapping[str, Any]) -> str:
+    """How many actions of each service a role's policies allow; AWS's own policies by their names."""
+    documents = [each["PolicyDocument"] for each in role.get("Policies", [])]
+    named = []
+    for arn in role.get("ManagedPolicyArns", []):
+        if "Ref" in arn:
+            documents.append(template(stack)["Resources"][arn["Ref"]]["Properties"]["PolicyDocument"])
+        else:
+            named.append(code(arn["Fn::Sub"].rpartition("/")[2]))
+    statements = [each["Fn::If"][1] if "Fn::If" in each else each for it in documents for each in it["Statement"]]
+    listed = [each["Action"] for each in statements]
+    actions = {action for each in listed for action in (each if isinstance(each, list) else [each])}
+    counts = Counter(action.partition(":")[0] for action in actions)
+    return ", ".join([*named, *(f"{service} ({number})" for service, number in sorted(counts.items()))])
+
+
 def _rights(stack: str, role: str) -> str:
     properties = template(stack)["Resources"][role]["Properties"]
     document = properties.get("PolicyDocument") or properties["Policies"][0]["PolicyDocument"]
@@ -187,6 +215,7 @@ def _rights(stack: str, role: str) -> str:
     return table(("actions", "on", "conditions", "only if"), rows)
 
 
+ROOM = {texts.ENDPOINT: "endpoint", texts.STACK: "enrolment", texts.PATCHING: "patching"}
 ONLY_IF = {
     "Deregistration": "`AllowDeregistration` is yes",
     "GivenKey": "`CredentialKmsKeyId` is given",
