@@ -55,8 +55,11 @@ def build(below: Path) -> Path:
 
 
 def loaded(site: Path) -> Iterator[tuple[Path, str]]:
-    """Each page of a built site with every address that a browser loads together with it."""
-    for path in sorted(site.rglob("*.html")):
+    """Each page of a built site with every address that a browser loads together with it.
+
+    But for the page that a server shows where there is none: it has to name all from the server's root.
+    """
+    for path in sorted(set(site.rglob("*.html")) - {site / "404.html"}):
         for found in _LOADED.finditer(path.read_text("utf-8")):
             yield path, found["source"] or found["linked"]
 
