@@ -8,6 +8,7 @@ from typing import Any
 from docs.generator.tables import code, table
 
 from moorings import errors
+from moorings.cli.door import EXITS
 from moorings.enrolment import api
 from moorings.enrolment.service import ASK_OPERATOR, NOT_PERMITTED
 from moorings.errors import (
@@ -36,6 +37,11 @@ def error_families() -> str:
         ("anything else", str(OUR_BUG.http_status), str(OUR_BUG.exit_code), code(OUR_BUG.word), "A bug of ours.")
     )
     return table(("family", "HTTP status", "exit code", "`error` in the body", "what it says"), rows)
+
+
+def exit_codes() -> str:
+    """How `moorings` can end."""
+    return table(("exit code", "means"), [(str(number), meaning) for number, meaning in EXITS.items()])
 
 
 def _first_line(family: type[MooringsError]) -> str:

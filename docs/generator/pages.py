@@ -27,6 +27,7 @@ _BLOCK = re.compile(
 
 BLOCKS: Mapping[str, Callable[[], str]] = {
     "error-families": http.error_families,
+    "exit-codes": http.exit_codes,
     "http-bad-requests": http.bad_requests,
     "http-refusals": http.refusals,
     "gateway-responses": templates.gateway_responses,

@@ -14,12 +14,13 @@ from tests.architecture.repository import ROOT, pages, shown
 
 from localcloud.faults import Faults
 from moorings import settings
+from moorings.cli.door import EXITS
 from moorings.deploy import enrolment as deployment
 from moorings.deploy import templates
 from moorings.enrolment import api, configuration, policy, upkeep
 from moorings.enrolment.aws import CODES_REMEMBERED
 from moorings.enrolment.model import LEASE, REPEAT_MARGIN, Vended
-from moorings.errors import FAMILIES, NOT_WELL_EXIT, OUR_BUG
+from moorings.errors import FAMILIES, OUR_BUG
 from moorings.patching import aws, fleets, function, model
 
 DOCS = ROOT / "docs"
@@ -66,8 +67,6 @@ TOLD = [
     ("troubleshooting.md", f"{model.CHECKPOINT_TIME / MINUTES:.0f} minutes have passed"),
     ("migrate-patching.md", f"default `{PATCHING_PARAMETERS['LambdaLayerS3Key']['Default']}`"),
     ("migrate-patching.md", f"(default `{RUNBOOK_PARAMETERS['SleepDuration']['default']}`)"),
-    ("errors.md", f"| {NOT_WELL_EXIT} | done, but not well"),
-    ("errors.md", f"| {OUR_BUG.exit_code} | a bug of ours"),
 ]  # fmt: skip
 
 
@@ -181,6 +180,30 @@ def test_what_troubleshooting_quotes_is_said_by_patching() -> None:
 
     assert len(rows) > 10
     assert not [row for row in rows if row not in said and not row.startswith("AADSTS")]
+
+
+def test_troubleshooting_has_a_row_for_each_exit_code_and_each_word_of_an_error() -> None:
+    codes = re.search(r"^## Codes\n(.*?)^## ", _page("troubleshooting.md"), re.MULTILINE | re.DOTALL)
+    assert codes
+    statuses = {family.word: family.http_status for _, family in FAMILIES} | {OUR_BUG.word: OUR_BUG.http_status}
+
+    assert re.findall(r"^\| (\d+) \|", codes[1], re.MULTILINE) == [str(number) for number in EXITS]
+    told = dict(re.findall(r"^\| `(\w+)` \| (\d+) \|", codes[1], re.MULTILINE))
+    assert told == {word: str(status) for word, status in statuses.items()}
+
+
+def test_what_troubleshooting_quotes_of_the_command_line_is_said_by_it() -> None:
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src/moorings").rglob("*.py"))
+    section = re.search(r"^## The command line\n(.*?)^## ", _page("troubleshooting.md"), re.MULTILINE | re.DOTALL)
+    assert section
+    quoted = [
+        told
+        for row in re.findall(r"^\| (`[^|]+) \|", section[1], re.MULTILINE)
+        for told in re.findall("`([^`]+)`", row)
+    ]
+
+    assert len(quoted) > 4
+    assert not [told for told in quoted if told not in sources]
 
 
 def test_the_limits_of_health_checks_are_those_of_the_runbook() -> None:
