@@ -51,10 +51,11 @@ def _options(words: list[str]) -> dict[str, list[str]]:
 def _call(client: Any, method: str, options: dict[str, list[str]], query: str) -> None:
     operation = client.meta.method_to_api_mapping[method]
     shape = client.meta.service_model.operation_model(operation).input_shape
+    most = int(options.pop("max-items", ["1000"])[0])
     members = {xform_name(name, "-"): (name, member) for name, member in (shape.members if shape else {}).items()}
     wanted = {members[key][0]: _value(members[key][1], values) for key, values in options.items()}
     pages = (
-        client.get_paginator(method).paginate(**wanted)
+        client.get_paginator(method).paginate(**wanted, PaginationConfig={"MaxItems": most})
         if client.can_paginate(method)
         else [getattr(client, method)(**wanted)]
     )
@@ -72,7 +73,7 @@ def _search(query: str, page: Any) -> Any:
 def _value(shape: Any, values: list[str]) -> Any:
     if shape.type_name == "blob":
         return Path(values[0]).read_bytes()
-    if values[0].startswith(("{", "[")):
+    if shape.type_name != "string" and values[0].startswith(("{", "[")):
         return json.loads(values[0])
     if shape.type_name == "list":
         return [_structure(shape.member, each) for each in values]

@@ -154,6 +154,31 @@ def test_both_halves_are_deployed_changed_and_removed_by_the_scripts(
     assert _left(account) == {}
 
 
+def test_a_deployment_that_failed_says_why_and_is_done_again_by_the_same_script(
+    account: Account, folder: Path, aws: dict[str, str]
+) -> None:
+    """A stack whose first creation was rolled back can only be deleted; the script does that."""
+    vpce = account.aws.client("ec2").create_vpc_endpoint(
+        VpcId=account.vpc, ServiceName=f"com.amazonaws.{account.aws.region}.execute-api", VpcEndpointType="Interface"
+    )["VpcEndpoint"]["VpcEndpointId"]
+    given = ("enrolment", f"VpcEndpointForApiGateway={vpce}", "AllowNetworkProof=yes", "ApiConcurrency=none")
+    nobody = f"CloudwatchLogRoleArn=arn:aws:iam::{account.aws.account}:role/nobody"
+    named = {**aws, "STACK": "again"}
+
+    failed = _run(folder / "deploy.sh", *given, nobody, env=named)
+    done = _run(folder / "deploy.sh", *given, "CloudwatchLogRoleArn=", env=named)
+    failed_later = _run(folder / "deploy.sh", "enrolment", nobody, env=named)
+    removed = _run(folder / "remove.sh", "enrolment", env=named)
+
+    assert failed.returncode == failed_later.returncode == 5
+    for each in (failed, failed_later):
+        assert "ApiStage: " in each.stderr.splitlines()[-1]
+        assert "CloudWatch Logs role ARN must be set" in each.stderr.splitlines()[-1]
+    assert "deleting stack again, whose creation failed" in done.stderr
+    assert "ApiGatewayInvokeURL" in done.stdout, done.stderr
+    assert removed.returncode == 0, removed.stderr
+
+
 def test_what_cannot_work_is_said_before_anything_is_made(folder: Path, aws: dict[str, str]) -> None:
     for arguments, told in (
         ((), "say: ./deploy.sh"),

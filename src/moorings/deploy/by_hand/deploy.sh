@@ -89,9 +89,25 @@ upload() {  # FILE: its name says what is in it, so it is uploaded once
 make_stack() {  # NAME TEMPLATE NAME=VALUE...: makes or changes a stack through a change set, and waits
   name=$1 template=$2
   shift 2
+  status=$(aws cloudformation describe-stacks --stack-name "$name" --query 'Stacks[0].StackStatus' --output text \
+    2>/dev/null || true)
+  case $status in
+    ROLLBACK_COMPLETE | ROLLBACK_FAILED | CREATE_FAILED)  # it holds nothing, and cannot be updated
+      tell "deleting stack $name, whose creation failed"
+      aws cloudformation delete-stack --stack-name "$name"
+      aws cloudformation wait stack-delete-complete --stack-name "$name" ;;
+  esac
   tell "deploying stack $name"
   aws cloudformation deploy --stack-name "$name" --template-file "$template" --capabilities CAPABILITY_IAM \
-    --no-fail-on-empty-changeset --tags application=moorings --parameter-overrides "$@" >&2
+    --no-fail-on-empty-changeset --tags application=moorings --parameter-overrides "$@" >&2 || explain "$name"
+}
+
+explain() {  # NAME: what failed in the last operation; the last line is the first cause
+  tell "stack $1 failed, the first cause comes last:"
+  aws cloudformation describe-stack-events --stack-name "$1" --output text --max-items 200 \
+    --query 'StackEvents[].[LogicalResourceId,ResourceStatus,ResourceStatusReason]' |
+    awk -F '\t' '$3 == "User Initiated" { before = 1 } !before && $2 ~ /_FAILED$/ { print "  " $1 ": " $3 }' >&2
+  exit 5
 }
 
 output_of() {  # STACK KEY
