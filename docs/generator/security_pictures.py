@@ -45,7 +45,7 @@ def boundaries() -> Drawing:
         (130, 490),
         node.bottom,
         label=("4: signs which VM it is, for this run",),
-        at=(236, 482),
+        at=(668, 482),
     )
     made.arrow(people.right, (345, 557), (345, 358), label=("5",), at=(292, 549))
     made.arrow((495, 526), (495, 466), label=("6",), at=(508, 512))
