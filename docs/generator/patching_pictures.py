@@ -31,7 +31,7 @@ def patching() -> Drawing:
     made.arrow(keeper.top, azure.bottom, label=("goes on",), at=(843, 192), anchor="start")
     made.arrow(keeper.left, table.right, label=("what is due",))
     made.arrow((220, 268), (350, 120), label=())
-    made.text((232, 292), "shows its attested", anchor="start")
+    made.text((232, 292), "attested", anchor="start")
     made.text((232, 310), "document", anchor="start")
 
     made.text((30, 382), "Life of a run", style="title", anchor="start")
@@ -75,7 +75,7 @@ def restore() -> Drawing:
         "ends with a running VM on the disk that it has.",
     )
     make = made.box(Box(30, 60, 160, 64), "make the disk", ("from the snapshot",), kind="ours")
-    stop = made.box(Box(270, 60, 140, 64), "power off", ("hard, if all its", "disks come back"), kind="over")
+    stop = made.box(Box(270, 56, 140, 72), "power off", ("hard, if all its", "disks come back"), kind="over")
     write = made.box(Box(490, 60, 160, 64), "exchange", ("one write, with etag",), kind="over")
     start = made.box(Box(730, 60, 90, 64), "start", (), kind="over")
     done = made.box(Box(870, 70, 70, 44), "runs", (), kind="good", round_=22)
