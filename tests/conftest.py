@@ -1,7 +1,12 @@
-"""How much the property tests try: the same few examples on every run, or many new ones (`HYPOTHESIS_PROFILE=deep`)."""
+"""For all tests: how much the property tests try, and what is read once.
+
+Property tests try the same few examples on every run, or many new ones (`HYPOTHESIS_PROFILE=deep`).
+"""
 
 import os
+from functools import cache
 
+import botocore.loaders
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -13,3 +18,6 @@ settings.register_profile(
 )
 settings.register_profile("deep", settings.get_profile("steady"), derandomize=False, max_examples=2_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
+
+# Commands and functions under test make sessions of their own, and each would parse the service models anew.
+botocore.loaders.create_loader = cache(botocore.loaders.create_loader)

@@ -216,15 +216,9 @@ class LocalCloud:
     def session(self, credentials: Credentials | None = None) -> "boto3.Session":
         """A boto3 session with these credentials (the operator's if not given); its clients need `endpoint_url`,
         unless the cloud is in-process."""
-        import boto3  # noqa: PLC0415 - takes as long to load as the rest of the cloud to start
+        from localcloud.aws import sessions  # noqa: PLC0415 - boto3 takes as long to load as the rest to start
 
-        who = credentials or self.world.root
-        made = boto3.Session(
-            aws_access_key_id=who.access_key,
-            aws_secret_access_key=who.secret_key,
-            aws_session_token=who.session_token or None,
-            region_name=self.world.region,
-        )
+        made = sessions.session(credentials or self.world.root, region=self.world.region)
         if self._in_process:
             from localcloud.aws.seam import attach  # noqa: PLC0415 - only in-process clouds need it
 

@@ -4,12 +4,10 @@ import json
 import secrets
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.loaders import Loader
 from tests.localcloud.ssm.agent import Agent
 
 from localcloud.aws.iam import managed
@@ -42,12 +40,6 @@ def make_role(world: World, name: str, trust: dict[str, Any], *, path: str = "/"
         max_session_duration=None,
     )
     iam.attach_role_policy(policy_arn=NODE_POLICY, role_name=name)
-
-
-@cache
-def shared_loader() -> Loader:
-    """Reads each service's model once for all tests: that takes longer than any of them."""
-    return Loader(include_default_extras=True)
 
 
 @pytest.fixture
@@ -85,21 +77,13 @@ def activations(world: World) -> Activations:
 @pytest.fixture
 def client(world: World) -> Callable[..., Any]:
     """boto3 clients whose requests go straight to the world's endpoint."""
-    import boto3
-    import botocore.session
     from botocore.config import Config
 
+    from localcloud.aws import sessions
     from localcloud.aws.seam import attach
 
     def make(service: str, *, region: str = "us-east-1", validate: bool = True) -> Any:
-        core = botocore.session.Session()
-        core.register_component("data_loader", shared_loader())
-        session = boto3.Session(
-            botocore_session=core,
-            aws_access_key_id=world.root.access_key,
-            aws_secret_access_key=world.root.secret_key,
-            region_name=region,
-        )
+        session = sessions.session(world.root, region=region)
         attach(session, world.endpoint.dispatch)
         # Unvalidated, so that the endpoint's own checks are seen; one try, so that refusals come at once.
         config = Config(parameter_validation=validate, retries={"total_max_attempts": 1})

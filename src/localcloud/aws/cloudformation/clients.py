@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.config import Config
 
+from localcloud.aws import sessions
 from localcloud.aws.call import Call, CallRecord, Use
 from localcloud.aws.iam import enforce
 from localcloud.aws.iam.rights.model import Right
@@ -17,6 +17,8 @@ from localcloud.principals import Principal
 from localcloud.wire import Request
 
 if TYPE_CHECKING:
+    import boto3
+
     from localcloud.world import World
 
 SERVICE = "cloudformation.amazonaws.com"
@@ -44,13 +46,11 @@ class ServiceClients:
                 self._made[caller, service, region] = made
             return self._made[caller, service, region]
 
-    def _session(self, caller: Principal) -> boto3.Session:
+    def _session(self, caller: Principal) -> "boto3.Session":
         if caller not in self._sessions:
             # Forwarded access: the caller's own session, which tells by whom it is used.
             issued = self._world.credentials.issue(replace(caller, via=SERVICE))
-            self._sessions[caller] = boto3.Session(
-                aws_access_key_id=issued.access_key, aws_secret_access_key=issued.secret_key
-            )
+            self._sessions[caller] = sessions.session(issued, region=self._world.region)
         return self._sessions[caller]
 
 

@@ -7,11 +7,10 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from localcloud.aws import catalogue
+from localcloud.aws import catalogue, sessions
 from localcloud.aws.call import Call
 from localcloud.aws.seam import attach
 from localcloud.aws.ssm import choices
@@ -100,13 +99,9 @@ def _as_caller(world: "World", call: Call) -> Any:
     who = world.credentials.find(scope.access_key) if scope else None
     if who is None:
         raise ServiceError("ValidationException", "Attachments are fetched for signed calls only.")
-    session = boto3.Session(
-        aws_access_key_id=who.access_key,
-        aws_secret_access_key=who.secret_key,
-        aws_session_token=who.session_token or None,
-        region_name=call.region,
+    client = sessions.session(who, region=call.region).client(
+        "s3", config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1})
     )
-    client = session.client("s3", config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}))
     attach(client, world.endpoint.dispatch)
     return client
 

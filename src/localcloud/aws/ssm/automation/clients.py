@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.credentials import Credentials as BotoCredentials
 from botocore.credentials import ReadOnlyCredentials
-from botocore.session import Session
 
 from localcloud.automation.actions.clients import client_config
+from localcloud.aws import sessions
 from localcloud.aws.seam import attach
 from localcloud.principals import Credentials
 
@@ -40,7 +40,7 @@ class SharedClients:
 
     def __init__(self, world: "World", region: str) -> None:
         self._region = region
-        self._session = Session()
+        self._session = sessions.core()
         self._session._credentials = _Current()  # the only way to hand a provider over
         attach(self._session, world.endpoint.dispatch)
         self._clients: dict[str, Any] = {}
