@@ -16,7 +16,7 @@ from contextlib import closing
 from io import StringIO
 from pathlib import Path
 
-from docs.generator.pages import DOCS
+from docs.generator.site import DOCS
 from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
@@ -159,6 +159,8 @@ def _put_back(environment: Mapping[str, str]) -> str:
 def _end_of(lines: list[str]) -> list[str]:
     """The table of the demo's runs and the last words; not how the clouds are left."""
     texts = [plain(line) for line in lines]
+    if any(text.startswith("✗") for text in texts):
+        raise RuntimeError("the demo has not ended as it has to: " + "\n".join(texts))
     begin = max(number for number, text in enumerate(texts) if text.startswith("SCENARIO"))
     left_out = re.compile(r"^(· |  export |  moorings |\^C|✓ |. (?:deleting|stopping))")
     return [line for line, text in zip(lines[begin:], texts[begin:], strict=True) if not left_out.match(text)]

@@ -11,8 +11,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from docs.generator.pages import DOCS
-
+DOCS = Path(__file__).resolve().parents[1]
 ROOT = DOCS.parent
 CONFIGURATION = "zensical.toml"
 # Pages outside of docs/ that the site has, too.

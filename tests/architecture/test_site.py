@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from docs.generator import site
 from docs.generator.drawing import STYLE
-from docs.generator.pages import DOCS
+from docs.generator.site import DOCS
 
 CONFIGURATION = tomllib.loads((DOCS / site.CONFIGURATION).read_text(encoding="utf-8"))["project"]
 
