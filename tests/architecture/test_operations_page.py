@@ -121,3 +121,24 @@ def test_the_number_of_alarms_is_right_wherever_it_is_told(page: str, rooms: lis
     told = re.findall(r"(\d+) alarms", (ROOT / page).read_text(encoding="utf-8"))
 
     assert told in ([], [str(len(ALARMS[room])) for room in rooms])
+
+
+# -- docs/backup.md ------------------------------------------------------------------------------------------------
+
+BACKUP = (ROOT / "docs" / "backup.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("room", "output"), [("enrolment", "LedgerTable"), ("patching", "GuardTable")])
+def test_the_empty_table_of_the_page_is_that_of_the_template(room: str, output: str) -> None:
+    [table] = of_type("AWS::DynamoDB::Table", stack=ROOMS[room]).values()
+    made = re.findall(r"aws dynamodb create-table (?:.*\\\n)*.*\n", BACKUP)
+    command = made[list(ROOMS).index(room)]
+    attributes = re.search(r"--attribute-definitions ((?:\S+=\S+ ?)+)", command)
+    assert attributes
+
+    told = set(re.findall(r"AttributeName=(\w+),AttributeType=(\w)", attributes[1]))
+    assert told == {(each["AttributeName"], each["AttributeType"]) for each in table["AttributeDefinitions"]}
+    indexes = {each["IndexName"] for each in table.get("GlobalSecondaryIndexes", [])}
+    assert set(re.findall(r"IndexName=(\w+)", command)) == indexes
+    assert f"OutputKey=='{output}'" in BACKUP
+    assert f"AttributeName={table['TimeToLiveSpecification']['AttributeName']}\n" in BACKUP
