@@ -40,16 +40,62 @@ def test_without_a_failed_resource_the_status_is_told() -> None:
     assert "describe-stack-events --stack-name one" in fault.remedy
 
 
+def test_a_stack_that_stopped_on_its_way_back_is_told_by_what_keeps_it_there_and_how_it_goes_on() -> None:
+    fault = fault_of(
+        "one",
+        "UPDATE_ROLLBACK_FAILED",
+        [
+            _event("Stage", "UPDATE_FAILED", "CloudWatch Logs role ARN must be set in account settings"),
+            _event("one", "UPDATE_ROLLBACK_IN_PROGRESS", "failed to update: [Stage]", "AWS::CloudFormation::Stack"),
+            _event(
+                "Function", "UPDATE_FAILED", "User: x is not authorized to perform: lambda:UpdateFunctionCode on: y"
+            ),
+            _event("one", "UPDATE_ROLLBACK_FAILED", "The following resource(s) failed", "AWS::CloudFormation::Stack"),
+        ],
+    )
+
+    assert "Function (AWS::Lambda::Function) failed" in fault.message
+    assert fault.remedy.startswith("allow lambda:UpdateFunctionCode for whoever deploys")
+    assert "`aws cloudformation continue-update-rollback --stack-name one`" in fault.remedy
+
+
+def test_a_stack_that_could_not_be_deleted_whole_says_how_to_go_on() -> None:
+    fault = fault_of("one", "DELETE_FAILED", [_event("Group", "DELETE_FAILED", "resource sg-1 has a dependent object")])
+
+    assert fault.remedy.startswith("remove what still uses it")
+    assert "delete-stack --stack-name one --retain-resources Group" in fault.remedy
+
+
 @pytest.mark.parametrize(
     ("reason", "remedy"),
     [
         ("CloudWatch Logs role ARN must be set in account settings to enable logging", "CreateApiGatewayLoggingRole"),
         ("private-dns-enabled cannot be set because there is already a conflicting DNS domain", "PrivateDns=no"),
         ("Enabling private DNS requires both enableDnsSupport and enableDnsHostnames", "enableDnsHostnames"),
-        ("User: x is not authorized to perform: kms:CreateKey", "deploying identity"),
+        (
+            "User: x is not authorized to perform: kms:CreateKey on resource: *",
+            "allow kms:CreateKey for whoever deploys",
+        ),
+        (
+            "User: x is not authorized to perform: kms:CreateKey with an explicit deny in a service control policy",
+            "ask",
+        ),
+        ("API: ec2:CreateVpcEndpoint You are not authorized (UnauthorizedOperation)", "`moorings doctor`"),
+        (
+            "Error occurred while GetObject. S3 Error Code: PermanentRedirect. S3 Error Message: The bucket is in this"
+            " region: us-west-2. Please use this region to retry the request",
+            "another Region than the stack",
+        ),
+        ("Cannot exceed quota for RolesPerAccount: 1000", "higher quota"),
+        ("The maximum number of VPC endpoints has been reached.", "higher quota"),
+        ("Azure-PatchVMWithRollback already exists in stack arn:aws:cloudformation:…", "under another name"),
+        ("arn:aws:kms:…:key/1 is pending deletion (KMSInvalidStateException)", "KmsKeyId"),
+        ("Rate exceeded (Service: Lambda, Status Code: 429)", "in a few minutes"),
+        ("has a dependent object (Service: Ec2)", "remove what still uses it"),
+        ("The security token included in the request is expired", "sign in again"),
         ("Resource cannot be deleted as it is currently protected against deletion", "DeletionProtection=no"),
-        ("Error occurred while GetObject. S3 Error Code: NoSuchKey", "ArtifactKey"),
-        ("rate limit exceeded", ""),
+        ("Error occurred while GetObject. S3 Error Code: NoSuchKey", "ArtifactBucket"),
+        ("Internal Failure", ""),
     ],
 )
 def test_known_reasons_have_a_remedy(reason: str, remedy: str) -> None:

@@ -127,6 +127,17 @@ def test_a_refused_parameter_is_the_operators_business(mine: Mine) -> None:
         mine.deploy(Days="many")
 
 
+def test_an_account_that_is_full_of_stacks_is_told_as_that_and_not_as_too_fast(account: Account, mine: Mine) -> None:
+    """The same error code means "slow down" elsewhere."""
+    account.cloud.faults.error("cloudformation", "CreateChangeSet", status=400, code="LimitExceededException")
+
+    with pytest.raises(Misconfigured, match="takes no more stacks") as refused:
+        mine.deploy()
+
+    account.cloud.faults.clear()
+    assert "Service Quotas" in refused.value.remedy
+
+
 def test_a_deleted_stack_is_gone_and_deleting_it_again_is_fine(mine: Mine) -> None:
     mine.deploy()
     seen: list[StackEvent] = []

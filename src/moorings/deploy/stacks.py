@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from moorings.clock import Clock
 from moorings.clouds.aws import Aws, calling
-from moorings.deploy.explain import fault_of
+from moorings.deploy.explain import fault_of, remedy_for
 from moorings.deploy.templates import parameter_names
 from moorings.errors import Busy, CloudFault, Conflict, Misconfigured
 
@@ -21,6 +21,7 @@ LARGEST_TEMPLATE = 51_200  # bytes that a request may carry. Source: CloudFormat
 DEADLINE = timedelta(minutes=60)  # an interface endpoint takes minutes, a function's network interface up to 40
 # Short first, because an unchanged stack and a local cloud answer at once; then as patient as the service wants it.
 _PAUSES = tuple(timedelta(seconds=seconds) for seconds in (0.1, 0.1, 0.2, 0.3, 0.5, 1, 2, 3, 5))
+_PARAMETER = "correct the parameter it names"
 _NOTHING_TO_CHANGE = ("didn't contain changes", "No updates are to be performed")
 
 
@@ -126,7 +127,7 @@ class Stacks:
             reason = str(described.get("StatusReason", ""))
             if not any(text in reason for text in _NOTHING_TO_CHANGE):
                 raise Misconfigured(
-                    f"CloudFormation cannot plan {spec.name}: {reason}", remedy="correct the parameter it names"
+                    f"CloudFormation cannot plan {spec.name}: {reason}", remedy=remedy_for(reason) or _PARAMETER
                 )
         changes = tuple(_change(entry["ResourceChange"]) for entry in self._changes(described, created))
         return ChangeSet(
@@ -202,7 +203,10 @@ class Stacks:
                 f"stack {name} is {status}", retry_after=timedelta(minutes=1), remedy="wait until it has settled"
             )
         if status == "DELETE_FAILED":
-            raise Conflict(f"stack {name} is half deleted", remedy="finish its removal, then deploy again")
+            raise Conflict(
+                f"stack {name} is half deleted",
+                remedy=f"finish its removal (`aws cloudformation delete-stack --stack-name {name}`), then deploy again",
+            )
         if status == "UPDATE_ROLLBACK_FAILED":
             raise Conflict(
                 f"stack {name} could not be rolled back",
@@ -223,12 +227,7 @@ class Stacks:
                     Tags=[{"Key": key, "Value": value} for key, value in sorted(spec.tags.items())],
                 )
             except ClientError as error:
-                if error.response.get("Error", {}).get("Code") == "ValidationError":
-                    message = error.response["Error"].get("Message", "")
-                    raise Misconfigured(
-                        f"CloudFormation refuses {spec.name}: {message}", remedy="correct the parameter it names"
-                    ) from error
-                raise
+                raise _refusal(spec.name, error) or error from None
         return answer
 
     def _parameters(self, spec: StackSpec, *, creates: bool) -> list[dict[str, Any]]:
@@ -320,6 +319,21 @@ class Stacks:
             call="cloudformation:DescribeStacks",
             remedy="look at its events in the CloudFormation console; run the command again once it has settled",
         )
+
+
+def _refusal(name: str, error: ClientError) -> Misconfigured | Busy | None:
+    """Why a stack cannot be planned; None if that is not for this module to say."""
+    told = error.response.get("Error", {})
+    code, message = told.get("Code"), str(told.get("Message", ""))
+    if code == "LimitExceededException":  # of stacks; elsewhere the code means "slow down"
+        return Misconfigured(f"CloudFormation takes no more stacks: {message}", remedy=remedy_for("quota"))
+    if code != "ValidationError":
+        return None
+    if "_IN_PROGRESS state" in message:  # somebody was faster
+        return Busy(
+            f"stack {name} is being changed", retry_after=timedelta(minutes=1), remedy="wait until it has settled"
+        )
+    return Misconfigured(f"CloudFormation refuses {name}: {message}", remedy=remedy_for(message) or _PARAMETER)
 
 
 def _stack(described: Mapping[str, Any]) -> Stack:
