@@ -23,6 +23,7 @@ class Principal:
     arn: str
     role_name: str = ""
     session: str = ""
+    via: str = ""  # the service that calls with this identity's rights, such as cloudformation.amazonaws.com
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
