@@ -59,8 +59,8 @@ def _tier(seen: Seen) -> Iterator[Finding]:
             state=State.ACT if at_limit else State.ADVICE,
             subject="hybrid tier",
             what=what,
-            means="the standard tier registers 1,000 hybrid nodes an account and Region, the advanced one costs; AWS says that"
-            " it took both away on 2026-06-30: where that is so, nothing has to be done",
+            means="the standard tier registers 1,000 hybrid nodes an account and Region, the advanced one costs; AWS"
+            " says that it took both away on 2026-06-30: where that is so, nothing has to be done",
             command=f"{_SETTING} {TIER_SETTING} --setting-value advanced",
         )
         return
