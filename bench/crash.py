@@ -9,19 +9,18 @@ import argparse
 import json
 import logging
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path as File
-from queue import Empty, SimpleQueue
 from typing import Any
 
 sys.path.insert(0, str(File(__file__).resolve().parents[1]))
 
 from bench.stand import patch_crash
 from bench.stand.deployment import Stand, standing
-from bench.stand.kills import Report, When
+from bench.stand.kills import Report, When, side_by_side
 from bench.stand.mortal import Died, MortalRig, new_account, parameters, settle_in, sweep
 from tests.enrolment.crash_paths import (
     PATHS,
@@ -92,32 +91,17 @@ def _killed(rig: MortalRig, path: Path, function: str, at: int, when: When) -> N
 
 def run(paths: Sequence[Path], *, jobs: int, both: bool, done: Callable[[Report], None]) -> list[Report]:
     """All paths, on so many clouds side by side."""
-    waiting: SimpleQueue[Path] = SimpleQueue()
-    for path in paths:
-        waiting.put(path)
-    reports: list[Report] = []
-    lock = threading.Lock()
+    return side_by_side(
+        paths, jobs=jobs, stand=_settled, crash=lambda stand, path: crash(stand, path, both=both), done=done
+    )
 
-    def work() -> None:
-        account = new_account()
-        with standing(parameters=parameters(account), account=account) as stand:
-            settle_in(stand)
-            while True:
-                try:
-                    path = waiting.get_nowait()
-                except Empty:
-                    return
-                report = crash(stand, path, both=both)
-                with lock:
-                    reports.append(report)
-                    done(report)
 
-    threads = [threading.Thread(target=work) for _ in range(min(jobs, len(paths)))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return reports
+@contextmanager
+def _settled() -> Iterator[Stand]:
+    account = new_account()
+    with standing(parameters=parameters(account), account=account) as stand:
+        settle_in(stand)
+        yield stand
 
 
 def show(report: Report) -> None:

@@ -5,13 +5,12 @@ After a call is before the next one, unless `both` is asked: nothing outside the
 begin alike are killed from where they part, so that no point is met twice.
 """
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from queue import Empty, SimpleQueue
 
-from bench.stand.kills import Report, When
+from bench.stand.kills import Report, When, side_by_side
 from bench.stand.patch_trial import Trial
 from bench.stand.patching import BRIEF, PatchStand, standing, without_keeper
 
@@ -201,29 +200,15 @@ def _walk(
 
 def run(paths: Sequence[Path], *, jobs: int, both: bool, done: Callable[[Report], None]) -> list[Report]:
     """All paths, on so many clouds side by side."""
-    waiting: SimpleQueue[Path] = SimpleQueue()
-    for path in paths:
-        waiting.put(path)
-    reports: list[Report] = []
-    lock = threading.Lock()
+    return side_by_side(
+        paths, jobs=jobs, stand=_quick, crash=lambda stand, path: crash(stand, path, both=both), done=done
+    )
 
-    def work() -> None:
-        with standing(scale=SCALE, durations=BRIEF) as stand:
-            without_keeper(stand)
-            stand.nodes.takes = TAKES
-            while True:
-                try:
-                    path = waiting.get_nowait()
-                except Empty:
-                    return
-                report = crash(stand, path, both=both)
-                with lock:
-                    reports.append(report)
-                    done(report)
 
-    threads = [threading.Thread(target=work) for _ in range(min(jobs, len(paths)))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return reports
+@contextmanager
+def _quick() -> Iterator[PatchStand]:
+    """Without a schedule for the keeper, and with nodes that answer soon."""
+    with standing(scale=SCALE, durations=BRIEF) as stand:
+        without_keeper(stand)
+        stand.nodes.takes = TAKES
+        yield stand

@@ -2,8 +2,9 @@
 
 import secrets
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 
 
@@ -37,11 +38,20 @@ class Credentials:
     principal: Principal
 
 
-class CredentialStore:
-    """Issues credentials and finds whose they are. Threads may share it."""
+FEW = 256  # below it is not worth looking
+FORGOTTEN_AFTER = timedelta(hours=1)  # who comes later hears that the key is unknown, not that it has expired
 
-    def __init__(self) -> None:
+
+class CredentialStore:
+    """Issues credentials and finds whose they are. Threads may share it.
+
+    What expired long ago is forgotten: a cloud that runs for days issues new ones all the time.
+    """
+
+    def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._now = now
         self._by_key: dict[str, Credentials] = {}
+        self._tidy_at = FEW
         self._lock = threading.Lock()
 
     def issue(self, principal: Principal, *, expires_at: datetime | None = None) -> Credentials:
@@ -60,9 +70,18 @@ class CredentialStore:
         """Make given credentials known (golden recordings bring their own)."""
         with self._lock:
             self._by_key[credentials.access_key] = credentials
+            if len(self._by_key) > self._tidy_at:
+                self._tidy()
         return credentials
 
     def find(self, access_key: str) -> Credentials | None:
-        """The credentials of `access_key`, expired or not; None if it was never issued here."""
+        """The credentials of `access_key`, also for a while after they expired; None if it is not known here."""
         with self._lock:
             return self._by_key.get(access_key)
+
+    def _tidy(self) -> None:
+        floor = self._now() - FORGOTTEN_AFTER
+        self._by_key = {
+            key: one for key, one in self._by_key.items() if one.expires_at is None or one.expires_at > floor
+        }
+        self._tidy_at = max(FEW, 2 * len(self._by_key))

@@ -61,7 +61,7 @@ class World:
         self.state_dir = state_dir
         self.faults = Faults(rng=random.Random(seed))  # noqa: S311 - repeatable fault injection, not security
         self.calls = CallLog()
-        self.credentials = CredentialStore()
+        self.credentials = CredentialStore(clock.now)
         self.root = self.credentials.issue(Principal(kind=Kind.ROOT, arn=f"arn:aws:iam::{account}:root"))
         self.authority = Authority(state_dir)
         # Where all AWS services answer over HTTP, for processes of their own (functions); empty while nothing listens.

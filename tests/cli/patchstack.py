@@ -141,7 +141,9 @@ def make(cloud: LocalCloud) -> PatchStack:
     role = _role(cloud, f"runs-{mark}", table)
     cloud.client("dynamodb").create_table(
         TableName=table, BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "node")],
+        GlobalSecondaryIndexes=[{"IndexName": "node", "KeySchema": [{"AttributeName": "node", "KeyType": "HASH"}],
+                                 "Projection": {"ProjectionType": "KEYS_ONLY"}}],
     )  # fmt: skip
     cloud.client("ssm").create_document(
         Name=document, DocumentType="Automation", DocumentFormat="JSON", Content=json.dumps(runbook(table, ()))

@@ -145,10 +145,12 @@ def test_functions_are_told_what_their_settings_ask_for() -> None:
 
 def test_the_table_is_the_one_that_the_room_writes() -> None:
     (table,) = of_type(NAME, "AWS::DynamoDB::Table").values()
-    (index,) = table["GlobalSecondaryIndexes"]
+    indexes = {
+        index["IndexName"]: [key["AttributeName"] for key in index["KeySchema"]]
+        for index in table["GlobalSecondaryIndexes"]
+    }
 
-    assert index["IndexName"] == dynamodb.DUE_INDEX
-    assert [key["AttributeName"] for key in index["KeySchema"]] == ["open", "due"]
+    assert indexes == {dynamodb.DUE_INDEX: ["open", "due"], dynamodb.NODE_INDEX: ["node"]}
     assert table["TimeToLiveSpecification"] == {"AttributeName": "expires", "Enabled": True}
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert table["SSESpecification"] == {"SSEEnabled": True}

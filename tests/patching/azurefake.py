@@ -3,8 +3,8 @@
 It refuses what Azure refuses here (a swap on a running VM, a busy VM, a stale etag), and fails on demand.
 """
 
-import copy
 import itertools
+import pickle
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,6 +21,11 @@ COMPUTE = f"{GROUP}/providers/Microsoft.Compute"
 VM_GUID = "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"
 
 OPERATION_TIME = timedelta(seconds=40)
+
+
+def copied(value: Any) -> Any:
+    """A deep copy; by pickle in a third of the time, and thousands of runs look at disks."""
+    return pickle.loads(pickle.dumps(value, pickle.HIGHEST_PROTOCOL))
 
 
 @dataclass
@@ -64,6 +69,7 @@ class FakeAzure:
     unauthenticated: str = ""
     behind: timedelta = timedelta(0)  # how far Azure's clock is behind
     needs_deallocated: bool = False
+    operation_time: timedelta = OPERATION_TIME
     before_call: Callable[[str], None] = lambda _call: None
     after_call: Callable[[str], None] = lambda _call: None
     _operations: dict[str, Pending] = field(default_factory=dict)
@@ -133,12 +139,12 @@ class FakeAzure:
     def disk(self, resource_id: str) -> Disk | None:
         with self._call("disks/read", resource_id):
             found = self.disks.get(resource_id.lower())
-            return Disk(copy.deepcopy(found)) if found else None
+            return Disk(copied(found)) if found else None
 
     def snapshot(self, resource_id: str) -> Snapshot | None:
         with self._call("snapshots/read", resource_id):
             found = self.snapshots.get(resource_id.lower())
-            return Snapshot(copy.deepcopy(found)) if found else None
+            return Snapshot(copied(found)) if found else None
 
     def operation(self, monitor: str) -> Operation:
         with self._call("operations/read", monitor):
@@ -171,17 +177,17 @@ class FakeAzure:
                 return ""
             source = body["properties"]["creationData"]["sourceResourceId"]
             disk = self.disks[source.lower()]
-            wire = copy.deepcopy(dict(body)) | {"id": resource_id, "name": resource_id.rsplit("/", 1)[-1]}
+            wire = copied(dict(body)) | {"id": resource_id, "name": resource_id.rsplit("/", 1)[-1]}
             wire["properties"]["provisioningState"] = "Updating"
             wire["properties"]["creationData"]["sourceUniqueId"] = disk["properties"]["uniqueId"]
             self.snapshots[resource_id.lower()] = wire
-            self.contents[resource_id.lower()] = copy.deepcopy(self.contents[source.lower()])
+            self.contents[resource_id.lower()] = copied(self.contents[source.lower()])
 
             def usable() -> None:
                 state = "Failed" if self.failing_snapshots else "Succeeded"
                 wire["properties"]["provisioningState"] = state
 
-            ends = self.now() + (timedelta(days=9) if self.stuck_snapshots else OPERATION_TIME / 2)
+            ends = self.now() + (timedelta(days=9) if self.stuck_snapshots else self.operation_time / 2)
             return self._begin(usable, ends=ends, target=resource_id)
 
     def put_disk(self, resource_id: str, body: Mapping[str, Any]) -> str:
@@ -191,12 +197,12 @@ class FakeAzure:
                 return ""
             if source.lower() not in self.snapshots:
                 raise AzureRefused(status=404, code="ResourceNotFound", message="no such snapshot")
-            wire = copy.deepcopy(dict(body)) | {"id": resource_id, "name": resource_id.rsplit("/", 1)[-1]}
+            wire = copied(dict(body)) | {"id": resource_id, "name": resource_id.rsplit("/", 1)[-1]}
             wire["properties"] |= {
                 "provisioningState": "Creating", "uniqueId": f"u-{next(self._numbers)}", "diskState": "Unattached",
             }  # fmt: skip
             self.disks[resource_id.lower()] = wire
-            self.contents[resource_id.lower()] = copy.deepcopy(self.contents[source.lower()])
+            self.contents[resource_id.lower()] = copied(self.contents[source.lower()])
 
             def made() -> None:
                 if failure:
@@ -233,7 +239,7 @@ class FakeAzure:
                     raise AzureRefused(status=409, code="ConflictingUserInput", message="attached elsewhere")
 
             def written() -> None:
-                found.wire["properties"]["storageProfile"] = copy.deepcopy(dict(storage))
+                found.wire["properties"]["storageProfile"] = copied(dict(storage))
                 for disk in self.disks.values():
                     held = any(same_id(disk["id"], one) for one in wanted)
                     if held:
@@ -305,7 +311,7 @@ class FakeAzure:
         target: str = "",
     ) -> str:
         monitor = f"https://azure.test/operations/{next(self._numbers)}"
-        pending = Pending(ends=ends or self.now() + OPERATION_TIME, effect=effect, failure=failure, target=target)
+        pending = Pending(ends=ends or self.now() + self.operation_time, effect=effect, failure=failure, target=target)
         self._operations[monitor] = pending
         found = self.vms.get(target)
         if found is not None:
@@ -313,7 +319,7 @@ class FakeAzure:
         return monitor
 
     def _shown(self, found: FakeVm) -> dict[str, Any]:
-        wire = copy.deepcopy(found.wire)
+        wire: dict[str, Any] = copied(found.wire)
         wire["etag"] = str(found.etag)
         agent = "Ready" if found.guest and found.power == "running" else "Not Ready"
         wire["properties"]["instanceView"] = {

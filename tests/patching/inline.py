@@ -16,6 +16,8 @@ from moorings.patching.model import Run
 from moorings.patching.service import Patching
 from moorings.patching.upkeep import Upkeep
 
+_NOBODY = threading.Thread()  # in the place of the thread that a timer would start
+
 
 class Inline(Scheduler):
     """The engine's scheduler, on the thread that steps the clock. `work_done` counts tasks and timers."""
@@ -25,7 +27,7 @@ class Inline(Scheduler):
         self._waiting: list[Task] = []
 
     def at(self, when: object, work: Work) -> Timer:
-        self._ticker = threading.Thread()  # so that nobody starts one
+        self._ticker = _NOBODY
         return super().at(when, work)  # type: ignore[arg-type]
 
     def soon(self, work: Work) -> Task:

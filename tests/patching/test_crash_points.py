@@ -19,6 +19,7 @@ from moorings.patching.ports import AzureRefused
 exhaustive = pytest.mark.no_cover
 MOST_EARLY_END = 20  # calls on the shortest path
 BRISK = {"SleepDuration": "PT60S"}
+ONE_PAUSE = timedelta(seconds=15)  # so that each operation of Azure is seen under way, and once more
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ PATHS: Mapping[str, Path] = {
 def _world(path: Path, wire: Tripwire) -> World:
     stage = SwiftStage(data=path.data)
     stage.node.patch_time = timedelta(seconds=50)
+    stage.azure.operation_time = ONE_PAUSE
     path.prepare(stage)
     return World(stage, wire)
 

@@ -6,12 +6,13 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from botocore.exceptions import ClientError
 from tests.patching.fleetfake import Wall
 
 from localcloud.aws.ssm.automation.automations import Automations
 from localcloud.clock import SteppedClock
 from localcloud.cloud import LocalCloud
-from moorings.errors import Invalid
+from moorings.errors import Invalid, Misconfigured
 from moorings.patching import codec
 from moorings.patching.archive import DynamoArchive
 from moorings.patching.automations import SsmAutomations
@@ -29,7 +30,9 @@ def cloud() -> Iterator[LocalCloud]:
     with LocalCloud(clock=SteppedClock()) as running:
         running.client("dynamodb").create_table(
             TableName=TABLE, BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "node")],
+            GlobalSecondaryIndexes=[{"IndexName": "node", "KeySchema": [{"AttributeName": "node", "KeyType": "HASH"}],
+                                     "Projection": {"ProjectionType": "KEYS_ONLY"}}],
         )  # fmt: skip
         yield running
 
@@ -160,3 +163,31 @@ def test_records_are_found_by_execution_by_node_and_by_what_they_left(cloud: Loc
     assert found == {run.execution: run for run in runs}
     assert archive.of_node(runs[1].node) == [run for run in reversed(runs) if run.node == runs[1].node]
     assert archive.with_leftovers() == [runs[7]]
+
+
+def test_runs_of_a_node_are_found_without_reading_those_of_others(cloud: LocalCloud) -> None:
+    archive = DynamoArchive(client=cloud.client("dynamodb"), table=TABLE, clock=Wall())
+    since = len(cloud.world.calls)
+
+    archive.of_node("mi-00000000000000001")
+
+    asked = {call.operation for call in cloud.world.calls.since(since)}
+    assert "Query" in asked
+    assert "Scan" not in asked
+
+
+def test_a_stack_from_before_the_index_is_told_to_be_updated(cloud: LocalCloud) -> None:
+    """DynamoDB's words for it; the emulator has others."""
+    client = cloud.client("dynamodb")
+    error = {"Code": "ValidationException", "Message": "The table does not have the specified index: node"}
+
+    def refuse(**_: object) -> None:
+        raise ClientError({"Error": error}, "Query")
+
+    client.meta.events.register("before-call.dynamodb.Query", refuse)
+    archive = DynamoArchive(client=client, table=TABLE, clock=Wall())
+
+    with pytest.raises(Misconfigured, match="no index node") as refused:
+        archive.of_node("mi-00000000000000001")
+
+    assert "moorings patch deploy" in refused.value.remedy

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.patching.inline import SwiftStage
-from tests.patching.test_crash_points import BRISK, PATHS, Path
+from tests.patching.test_crash_points import BRISK, ONE_PAUSE, PATHS, Path
 from tests.patching.worldview import Tripwire, World
 
 from moorings.patching.model import Guard, Outcome
@@ -42,6 +42,7 @@ class Witness(Tripwire):
 def walk(path: Path, witness: Witness) -> World:
     stage = SwiftStage(data=path.data)
     stage.node.patch_time = timedelta(seconds=50)
+    stage.azure.operation_time = ONE_PAUSE
     path.prepare(stage)
     witness.stage = stage
     world = World(stage, witness)
@@ -101,6 +102,7 @@ def test_of_two_runs_at_any_distance_one_works_on_the_vm_at_a_time() -> None:
     for distance in range(60):
         stage = SwiftStage()
         stage.node.patch_time = timedelta(seconds=50)
+        stage.azure.operation_time = ONE_PAUSE
         unguarded = _watch_installs(stage)
         first = stage.start(**BRISK)
         for _ in range(distance):

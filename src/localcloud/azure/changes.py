@@ -1,14 +1,16 @@
 """What writing a disk and writing a snapshot have in common: first answers, operations, deletion, lists."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
 
+from localcloud.azure import creation, members
 from localcloud.azure.errors import ArmError
-from localcloud.azure.ids import COMPUTE
+from localcloud.azure.ids import COMPUTE, key
 from localcloud.azure.model import Document, Resource
 from localcloud.azure.operations import Operation
-from localcloud.azure.site import Call, Reply, Site
+from localcloud.azure.site import Call, Reply, Site, check_tags
+from localcloud.azure.state import missing_resource
 
 ResourceT = TypeVar("ResourceT", bound=Resource)
 _READ_ONLY = ("id", "name", "type", "systemData", "managedBy", "managedByExtended", "resources", "etag")
@@ -47,6 +49,25 @@ def replaced(resource: Resource, document: Document) -> Document:
     if "tags" not in document:
         changed.pop("tags", None)
     return changed
+
+
+def found(site: Site, call: Call, kept: Mapping[str, ResourceT]) -> ResourceT:
+    """The resource that the call names, where such ones are kept; ArmError if its group or itself is missing."""
+    site.state.group(call.route.subscription, call.route.group)
+    resource = kept.get(key(call.route.scope))
+    if resource is None:
+        raise missing_resource(call.route.scope)
+    return resource
+
+
+def patching(site: Site, call: Call, kept: Mapping[str, ResourceT]) -> tuple[ResourceT, Document]:
+    """The resource that a PATCH names, and its document afterwards; ArmError if it may not be changed so, or now."""
+    resource, document = found(site, call, kept), call.document
+    members.check(f"{resource.id.kind}.patch", document)
+    check_tags(document)
+    site.free_to_write(resource)
+    site.rbac.check_linked(call.caller, call.route.action, call.route.scope, creation.linked_rights(document))
+    return resource, patched(resource, document)
 
 
 def patched(resource: Resource, document: Document) -> Document:

@@ -5,7 +5,7 @@ from localcloud.azure.errors import ArmError, not_allowed, not_changeable
 from localcloud.azure.ids import ComputeId, key
 from localcloud.azure.model import Disk, Document, Snapshot
 from localcloud.azure.site import Call, Reply, Site, check_location, check_tags
-from localcloud.azure.state import missing_resource, new_unique_id
+from localcloud.azure.state import new_unique_id
 from localcloud.azure.views import disk_view
 
 DEFAULT_SIZE = 30  # GiB, where nothing says more
@@ -13,7 +13,7 @@ DEFAULT_SIZE = 30  # GiB, where nothing says more
 
 def get(site: Site, call: Call) -> Reply:
     """One disk."""
-    return Reply(status=200, document=disk_view(_find(site, call), site.state))
+    return Reply(status=200, document=disk_view(changes.found(site, call, site.state.disks), site.state))
 
 
 def put(site: Site, call: Call) -> Reply:
@@ -45,13 +45,8 @@ def put(site: Site, call: Call) -> Reply:
 
 def patch(site: Site, call: Call) -> Reply:
     """Change tags, SKU or properties of a disk."""
-    disk = _find(site, call)
-    document = call.document
-    members.check("disks.patch", document)
-    check_tags(document)
-    site.free_to_write(disk)
-    site.rbac.check_linked(call.caller, call.route.action, call.route.scope, creation.linked_rights(document))
-    return _write(site, call, disk, changes.patched(disk, document))
+    disk, changed = changes.patching(site, call, site.state.disks)
+    return _write(site, call, disk, changed)
 
 
 def delete(site: Site, call: Call) -> Reply:
@@ -86,14 +81,6 @@ def complete(document: Document, source: Disk | Snapshot | None) -> None:
     properties.setdefault("encryption", {"type": "EncryptionAtRestWithPlatformKey"})
     properties.setdefault("networkAccessPolicy", "AllowAll")
     properties.setdefault("publicNetworkAccess", "Enabled")
-
-
-def _find(site: Site, call: Call) -> Disk:
-    site.state.group(call.route.subscription, call.route.group)
-    found = site.state.disks.get(key(call.route.scope))
-    if found is None:
-        raise missing_resource(call.route.scope)
-    return found
 
 
 def _replace(site: Site, call: Call, disk: Disk, document: Document) -> Reply:

@@ -8,7 +8,7 @@ from localcloud.azure.errors import invalid, not_allowed, not_changeable
 from localcloud.azure.ids import ComputeId, key
 from localcloud.azure.model import V2_AND_ULTRA, Disk, Document, Snapshot
 from localcloud.azure.site import Call, Reply, Site, check_location, check_tags
-from localcloud.azure.state import missing_resource, new_unique_id
+from localcloud.azure.state import new_unique_id
 from localcloud.azure.views import access_state, snapshot_view
 
 SKUS = ("Standard_LRS", "Premium_LRS", "Standard_ZRS")
@@ -20,7 +20,7 @@ PENDING_PER_DISK = 3
 
 def get(site: Site, call: Call) -> Reply:
     """One snapshot."""
-    return Reply(status=200, document=snapshot_view(_find(site, call), call.now))
+    return Reply(status=200, document=snapshot_view(changes.found(site, call, site.state.snapshots), call.now))
 
 
 def put(site: Site, call: Call) -> Reply:
@@ -59,13 +59,8 @@ def put(site: Site, call: Call) -> Reply:
 
 def patch(site: Site, call: Call) -> Reply:
     """Change tags, SKU or properties of a snapshot."""
-    snapshot = _find(site, call)
-    document = call.document
-    members.check("snapshots.patch", document)
-    check_tags(document)
-    site.free_to_write(snapshot)
-    site.rbac.check_linked(call.caller, call.route.action, call.route.scope, creation.linked_rights(document))
-    return _write(site, call, snapshot, changes.patched(snapshot, document))
+    snapshot, changed = changes.patching(site, call, site.state.snapshots)
+    return _write(site, call, snapshot, changed)
 
 
 def delete(site: Site, call: Call) -> Reply:
@@ -83,14 +78,6 @@ def list_all(site: Site, call: Call) -> Reply:
         site.state.group(call.route.subscription, call.route.group)
     found = changes.in_group(call, site.state.snapshots.values())
     return Reply(status=200, document=[snapshot_view(each, call.now) for each in found])
-
-
-def _find(site: Site, call: Call) -> Snapshot:
-    site.state.group(call.route.subscription, call.route.group)
-    found = site.state.snapshots.get(key(call.route.scope))
-    if found is None:
-        raise missing_resource(call.route.scope)
-    return found
 
 
 def _viewer(site: Site, snapshot: Snapshot):  # type: ignore[no-untyped-def]

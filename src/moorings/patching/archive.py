@@ -6,8 +6,9 @@ from typing import Any
 
 from moorings.clock import Clock
 from moorings.clouds.aws_errors import translated
-from moorings.errors import Busy
+from moorings.errors import Busy, CloudFault, Misconfigured
 from moorings.patching import codec
+from moorings.patching.dynamodb import NODE_INDEX
 from moorings.patching.model import Run
 
 MOST_KEYS = 100  # of one BatchGetItem
@@ -36,14 +37,34 @@ class DynamoArchive:
 
     def of_node(self, node: str) -> list[Run]:
         """See `executions.Archive.of_node`."""
-        scanned = self._scan("#node = :wanted", {":wanted": {"S": node}}, {"#node": "node"})
-        return sorted(scanned, key=lambda run: run.began_at, reverse=True)
+        found = self.runs(self._executions(node)).values()
+        return sorted(found, key=lambda run: run.began_at, reverse=True)
 
     def with_leftovers(self) -> list[Run]:
         """See `executions.Archive.with_leftovers`."""
         values = {":wanted": {"S": _WITH_LEFTOVERS}}
         scanned = self._scan("contains(#body, :wanted)", values, {"#body": "body"})
         return sorted((run for run in scanned if run.leftovers), key=lambda run: run.began_at)
+
+    def _executions(self, node: str) -> list[str]:
+        """Those whose records the index knows of a node."""
+        try:
+            with translated("dynamodb:Query"):
+                pages = self._client.get_paginator("query").paginate(
+                    TableName=self._table,
+                    IndexName=NODE_INDEX,
+                    KeyConditionExpression="#node = :node",
+                    ExpressionAttributeNames={"#node": "node"},
+                    ExpressionAttributeValues={":node": {"S": node}},
+                )
+                return [item["pk"]["S"].removeprefix(_PREFIX) for page in pages for item in page["Items"]]
+        except CloudFault as fault:
+            if fault.code != "ValidationException":
+                raise
+            raise Misconfigured(
+                f"the table {self._table} has no index {NODE_INDEX}: its stack is older than this command",
+                remedy="update the stack: moorings patch deploy",
+            ) from fault
 
     def _batch(self, keys: list[dict[str, Any]]) -> Iterator[Mapping[str, Any]]:
         """Items of at most 100 keys; what the table puts off is asked for again."""

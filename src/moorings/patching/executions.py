@@ -88,7 +88,7 @@ class Archive(Protocol):
         """The records of these executions, as far as there are any."""
 
     def of_node(self, node: str) -> list[Run]:
-        """All records of a node, newest first. Reads the whole table."""
+        """All records of a node, newest first. Misconfigured if the stack is older than the index that this takes."""
 
     def with_leftovers(self) -> list[Run]:
         """All records that know of snapshots or disks of ours which may still exist. Reads the whole table."""

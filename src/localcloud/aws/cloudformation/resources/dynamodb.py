@@ -62,9 +62,13 @@ class Table(ResourceType):
         return Made(id=name, attributes={"Arn": made["TableDescription"]["TableArn"]})
 
     def refuse_update(self, old: Properties, new: Properties) -> None:
-        for key in ("AttributeDefinitions", "GlobalSecondaryIndexes"):
-            if old.get(key) != new.get(key):
-                raise Failed(f"Unsupported update of property: {key} of {self.name}")
+        former, wanted = _indexes(old), _indexes(new)
+        if any(former[name] != wanted[name] for name in former.keys() & wanted.keys()):
+            raise Failed(f"Unsupported update of property: GlobalSecondaryIndexes of {self.name}")
+        if len(former.keys() ^ wanted.keys()) > 1:
+            raise Failed("Cannot perform more than one GSI creation or deletion in a single update")
+        if former == wanted and old.get("AttributeDefinitions") != new.get("AttributeDefinitions"):
+            raise Failed(f"Unsupported update of property: AttributeDefinitions of {self.name}")
         before, after = old.get("TimeToLiveSpecification", {}), new.get("TimeToLiveSpecification", {})
         if before.get("Enabled") and after.get("Enabled") and before != after:
             raise Failed("TimeToLive must be disabled before its attribute can be changed")
@@ -81,6 +85,7 @@ class Table(ResourceType):
             changed |= picked(new, {"ProvisionedThroughput": "ProvisionedThroughput"})
         if old.get("SSESpecification") != new.get("SSESpecification"):
             changed["SSESpecification"] = _encryption(new.get("SSESpecification", {"SSEEnabled": False}))
+        changed |= _index_changes(old, new)
         if changed:
             client.update_table(TableName=made.id, **changed)
         self._extras(client, made.id, old, new)
@@ -126,3 +131,17 @@ def _retag(client: Any, made: Made, old: Properties, new: Properties) -> None:
 
 
 TYPES: tuple[ResourceType, ...] = (Table(),)
+
+
+def _indexes(properties: Properties) -> dict[str, Any]:
+    return {index["IndexName"]: index for index in properties.get("GlobalSecondaryIndexes", ())}
+
+
+def _index_changes(old: Properties, new: Properties) -> dict[str, Any]:
+    """The arguments that make an index, or remove one."""
+    former, wanted = _indexes(old), _indexes(new)
+    changes = [{"Create": wanted[name]} for name in wanted if name not in former]
+    changes += [{"Delete": {"IndexName": name}} for name in former if name not in wanted]
+    if not changes:
+        return {}
+    return {"GlobalSecondaryIndexUpdates": changes, "AttributeDefinitions": new["AttributeDefinitions"]}
