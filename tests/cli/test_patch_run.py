@@ -294,7 +294,7 @@ def test_checkpoints_are_listed_with_their_end(patch: Cli, patching: PatchStack,
     shown = patch("checkpoints")
     of_node = patch("checkpoints", "--node", nodes[2], "--json").json["kept"]
 
-    assert "until somebody removes them" in shown.out
+    assert "somebody removes it" in shown.out
     assert "former disk" in shown.out
     assert [one["what"] for one in of_node] == ["former disk"]
     assert of_node[0]["kept_until"].startswith("2054")

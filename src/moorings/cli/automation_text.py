@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from rich.live import Live
 from rich.text import Text
 
-from moorings.cli.output import table
+from moorings.cli.listing import listing
 from moorings.cli.talk import Talk
 from moorings.cli.terminal import clean
 
@@ -54,7 +54,7 @@ class Screen:
         """The steps as they are now."""
         if self._live is not None:
             rows = [row_of(step, execution, longest=_SHOWN) for step in steps]
-            self._live.update(table(("STEP", "ACTION", "STATUS", ">SECONDS", "WHAT HAPPENED"), rows))
+            self._live.update(listing(("STEP", "ACTION", "STATUS", ">SECONDS", "WHAT HAPPENED"), rows))
         elif self._watch:
             for step in steps:
                 if step.status.over and step.id not in self._told:

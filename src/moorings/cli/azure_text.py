@@ -30,7 +30,7 @@ def show_setup(results: Results, setup: "FederatedSetup") -> None:
     ]
     results.table(("FEDERATION", ""), rows)
     results.line()
-    results.line("Run these in one shell, signed in to Azure (az login) and AWS:")
+    results.prose("Run these in one shell, signed in to Azure (az login) and AWS:")
     for command in setup.commands:
         results.line()
         results.line(f"# {command.purpose}", style="dim")
@@ -64,11 +64,11 @@ def show_connected(
     rows = [(what, name, "overwritten" if name in overwritten else "new") for what, name in names.items()]
     results.table(("WOULD STORE" if dry_run else "STORED", "PARAMETER", ""), rows)
     if credentials.expires_at is not None:
-        results.line(f"the certificate expires at {credentials.expires_at:%Y-%m-%d}: store the next one before")
+        results.prose(f"the certificate expires at {credentials.expires_at:%Y-%m-%d}: store the next one before")
     if connection.federated:
-        results.line("this stack has a federation: runs use these parameters only if they name them")
+        results.prose("this stack has a federation: runs use these parameters only if they name them")
     results.line()
-    results.line("See whether a run could work on a VM:")
+    results.prose("See whether a run could work on a VM:")
     results.line("  moorings azure check --vm ARM_ID", style="bold")
 
 
@@ -83,11 +83,11 @@ def show_check(results: Results, vm: str, answer: Mapping[str, Any]) -> None:
     wrong = [each for each in findings if each["state"] == "wrong"]
     results.line()
     if not wrong:
-        results.line("a run could patch this VM, and put it back", style="green")
+        results.prose("a run could patch this VM, and put it back", style="green")
         return
-    results.line(f"{counted(len(wrong), 'finding')} would be in a run's way", style="bold red")
+    results.prose(f"{counted(len(wrong), 'finding')} would be in a run's way", style="bold red")
     for remedy in dict.fromkeys(each["remedy"] for each in wrong if each["remedy"]):
-        results.line(f"  {remedy}")
+        results.prose(f"  {remedy}")
 
 
 def _state(word: str) -> Text:

@@ -60,7 +60,7 @@ class Patching:
         told = scenarios()
         began = time.monotonic()
         machines = [self._machine(scenario, url, vpc_endpoint) for scenario in told]
-        with self._talk.working(f"{len(machines)} Azure VMs enrol, the stack {STACK} is deployed"):
+        with self._talk.looking(f"{len(machines)} Azure VMs enrol, the stack {STACK} is deployed"):
             self._harbour = harbour = self._building.result()
             berths = [harbour.berth(machine) for machine in machines]
             online = self._await_nodes(berths)
@@ -86,7 +86,7 @@ class Patching:
         assert self._harbour is not None, "enrolled before"
         patched = self._harbour.patched
         executions = [each for play in self._plays for each in (play.first, play.execution) if each]
-        with self._talk.working("writing the report"):
+        with self._talk.looking("writing the report"):
             return written(made_of(patched, [seen(patched, each) for each in executions], executions), file)
 
     def take_down(self) -> None:

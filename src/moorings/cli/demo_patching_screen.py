@@ -10,7 +10,7 @@ from rich.text import Text
 
 from moorings.cli.demo_scenarios import Play
 from moorings.cli.demo_verdicts import lasted, over
-from moorings.cli.output import table
+from moorings.cli.listing import listing
 from moorings.cli.patch_rows import CELLS, outcome_word, style_of, track
 from moorings.cli.talk import Talk
 
@@ -53,7 +53,7 @@ class PatchingScreen:
         done = sum(over(play) for play in self._plays)
         head = Text(f"{done} of {len(self._plays)} scenarios are over · {elapsed:.0f} s", "bold")
         rows = [(play.scenario.title, *_course(play), _seconds(play)) for play in self._plays]
-        return Group(head, table(("SCENARIO", "", "STATE".ljust(_STATE), ">SECONDS"), rows))
+        return Group(head, listing(("SCENARIO", "", "STATE".ljust(_STATE), ">SECONDS"), rows))
 
 
 def _course(play: Play) -> tuple[Text, Text]:

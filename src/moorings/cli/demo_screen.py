@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from moorings.cli.demo_servers import Fleet, Server
-from moorings.cli.output import table
+from moorings.cli.listing import listing
 from moorings.cli.talk import Talk
 from moorings.enrolment.oversight import Part, PoolStatus, Standing
 
@@ -74,7 +74,7 @@ class Screen:
         rows = [(server.name, server.kind.cloud, server.os_label, _stage(server), _seconds(server)) for server in shown]
         done = sum(server.registered for server in servers)
         head = Text(f"{done} of {len(servers)} servers are managed nodes · {self._fleet.elapsed:.0f} s", "bold")
-        return Group(head, table(("SERVER", "CLOUD", "OS", "STAGE", ">SECONDS"), rows), Text(), self._slots(pool))
+        return Group(head, listing(("SERVER", "CLOUD", "OS", "STAGE", ">SECONDS"), rows), Text(), self._slots(pool))
 
     def _slots(self, pool: PoolStatus | None) -> RenderableType:
         if pool is None or not pool.activations:

@@ -30,6 +30,7 @@ from moorings.deploy import enrolment as deployment
 from moorings.deploy.enrolment import Deployed, EnrolmentPlan, NewEndpoint
 from moorings.deploy.package import function_platform
 from moorings.enrolment.oversight import PoolStatus
+from moorings.settings import PATCH_STACK_NAME, STACK_NAME
 
 if TYPE_CHECKING:
     from localcloud.cloud import LocalCloud
@@ -203,8 +204,8 @@ class _Show:
         self._talk.say("everything stays up until Ctrl-C; in another terminal:")
         for line in exports(environment(self._cloud)):
             self._talk.plain(f"  {line}")
-        self._talk.plain(f"  moorings enrolment status --stack-name {STACK}")
-        self._talk.plain(f"  moorings patch status --stack-name {PATCHING_STACK}")
+        self._talk.plain(f"  export {STACK_NAME}={STACK} {PATCH_STACK_NAME}={PATCHING_STACK}")
+        self._talk.plain("  moorings enrolment status; moorings patch status")
         began = time.monotonic()
         wait_for_the_end()
         self.kept_seconds = time.monotonic() - began
@@ -264,7 +265,7 @@ def _patching_summary(results: Results, patched: Sequence[Played], report: Path,
     back = [each for each in patched if each.scenario.put_back]
     equal = sum(each.disk is True for each in back)
     results.line(f"{as_told} of {len(patched)} patch runs ended as they have to", style="bold")
-    results.line(f"of {len(back)} VMs that were put back {equal} started from the very files of their checkpoints")
+    results.prose(f"of {len(back)} VMs that were put back {equal} started from the very files of their checkpoints")
     results.line(f"report: {report} (for programs: {report.with_suffix('.json')})")
     results.line(f"all of it in {seconds:.1f} s; nothing else stays behind")
 
@@ -274,7 +275,7 @@ def _summary(results: Results, fleet: Fleet, truth: Truth, *, live: int) -> None
     results.line()
     first = ", each with the first code it got" if truth.granted == done == len(fleet.servers) else ""
     results.line(f"{done} of {len(fleet.servers)} servers registered{first}", style="bold")
-    results.line(
+    results.prose(
         f"activations: {truth.created} created, {truth.granted} slots granted, {truth.over_issued} over-issued,"
         f" {live} left after removal"
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from moorings.cli import enrolment_text, patch_text, pools
-from moorings.cli.options import PATCH_STACK, STACK, DryRun, Json, Profile, Region, Yes, checked_stack_name
+from moorings.cli.options import PATCH_STACK, STACK, DryRun, Json, Profile, Region, Yes, checked_stack_name, unreadable
 from moorings.cli.output import Results
 from moorings.cli.progress import DeployProgress, show_plans
 from moorings.cli.surroundings import open_aws
@@ -89,7 +89,7 @@ def read(file: Path) -> "dict[Half, EnrolmentPlan | PatchingPlan]":
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise Invalid(f"{file} cannot be read: {error}", remedy="name a TOML file") from error
+        raise Invalid(f"{file} cannot be read: {unreadable(error)}", remedy="name a TOML file") from error
     for section, content in document.items():
         _check(file, section, content)
     plans: dict[Half, EnrolmentPlan | PatchingPlan] = {}

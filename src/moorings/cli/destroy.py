@@ -13,6 +13,7 @@ from moorings.cli.talk import Talk
 from moorings.clock import SystemClock
 from moorings.deploy.halves import Half
 from moorings.errors import Refused
+from moorings.settings import PATCH_STACK_NAME, STACK_NAME
 
 if TYPE_CHECKING:
     from moorings.clouds.aws import Aws
@@ -22,10 +23,11 @@ def destroy(
     *,
     only: Annotated[Half | None, typer.Option("--only", help="One half alone; default: both.")] = None,
     enrolment_stack: Annotated[
-        str, typer.Option("--enrolment-stack", help="Name of the enrolment stack.", metavar="NAME")
+        str, typer.Option("--enrolment-stack", help="Name of the enrolment stack.", metavar="NAME", envvar=STACK_NAME)
     ] = STACK,
     patching_stack: Annotated[
-        str, typer.Option("--patching-stack", help="Name of the patching stack.", metavar="NAME")
+        str,
+        typer.Option("--patching-stack", help="Name of the patching stack.", metavar="NAME", envvar=PATCH_STACK_NAME),
     ] = PATCH_STACK,
     artifact_bucket: Annotated[
         str,
@@ -104,6 +106,6 @@ def _show(results: Results, found: list[str]) -> None:
     if results.as_json:
         results.json({"dry_run": True, "stacks": found})
     elif found:
-        results.line(f"would delete: {', '.join(found)}, then activations, codes, zips, and the bucket if it is empty")
+        results.prose(f"would delete: {', '.join(found)}, then activations, codes, zips, and the bucket if it is empty")
     else:
-        results.line("there is no such stack; would look for what an interrupted removal left")
+        results.prose("there is no such stack; would look for what an interrupted removal left")

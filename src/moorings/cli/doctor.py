@@ -17,7 +17,7 @@ from moorings.doctor.catalogue import CHECKS
 from moorings.doctor.model import Ask, Finding, Group, Report, State
 from moorings.doctor.service import examine
 from moorings.errors import NOT_WELL_EXIT
-from moorings.settings import deploy_settings
+from moorings.settings import PATCH_STACK_NAME, STACK_NAME, deploy_settings
 
 _ONLY = f"Look at this group alone; may be given several times: {', '.join(each.value for each in Group)}."
 _STYLES = {State.OK: "green", State.ADVICE: "cyan", State.UNKNOWN: "yellow", State.ACT: "bold red"}
@@ -26,10 +26,11 @@ _STYLES = {State.OK: "green", State.ADVICE: "cyan", State.UNKNOWN: "yellow", Sta
 def doctor(
     *,
     stack_name: Annotated[
-        str, typer.Option("--stack-name", help="Name of the enrolment stack.", metavar="NAME")
+        str, typer.Option("--stack-name", help="Name of the enrolment stack.", metavar="NAME", envvar=STACK_NAME)
     ] = STACK,
     patch_stack_name: Annotated[
-        str, typer.Option("--patch-stack-name", help="Name of the patching stack.", metavar="NAME")
+        str,
+        typer.Option("--patch-stack-name", help="Name of the patching stack.", metavar="NAME", envvar=PATCH_STACK_NAME),
     ] = PATCH_STACK,
     plan_nodes: Annotated[
         int,
@@ -92,25 +93,29 @@ def _show(results: Results, ask: Ask, report: Report) -> None:
         results.json({"region": ask.region, "well": report.well, "findings": findings})
         return
     rows = [
-        (Text(each.state.value, style=_STYLES[each.state]), CHECKS[each.check].group.value, each.subject, each.what)
+        (
+            Text(each.state.value, style=_STYLES[each.state]),
+            CHECKS[each.check].group.value,
+            f"{each.subject}: {each.what}",
+        )
         for each in report.findings
     ]
-    results.table(("", "GROUP", "CHECKED", "FOUND"), rows)
+    results.table(("", "GROUP", "FOUND"), rows)
     for state, heading in ((State.ACT, "to be done"), (State.ADVICE, "worth knowing"), (State.UNKNOWN, "not judged")):
         _explained(results, state, heading, [each for each in report.findings if each.state is state])
     results.line()
     if report.well:
-        results.line("nothing has to be done", style="green")
+        results.prose("nothing has to be done", style="green")
     else:
-        results.line(f"{counted(len(report.needing_action), 'finding')} to be acted on", style="bold red")
+        results.prose(f"{counted(len(report.needing_action), 'finding')} to be acted on", style="bold red")
 
 
 def _explained(results: Results, state: State, heading: str, found: list[Finding]) -> None:
     if not found:
         return
     results.line()
-    results.line(heading.upper(), style=_STYLES[state])
+    results.prose(heading.upper(), style=_STYLES[state])
     for each in found:
-        results.line(f"  {clean(each.subject)}: {clean(each.what)}")
-        results.line(f"    {clean(each.means)}")
+        results.prose(f"  {clean(each.subject)}: {clean(each.what)}")
+        results.prose(f"    {clean(each.means)}")
         results.line(f"    {each.command}", style="bold")

@@ -49,7 +49,8 @@ def _ended(command: Callable[[], object], *, as_json: bool) -> int:
         return end.exit_code
     except MooringsError as error:
         family = family_of(error)
-        return _tell(error.message, error.remedy, family.word, code=family.exit_code, as_json=as_json, **_more(error))
+        more = _more(error) if as_json else {}
+        return _tell(error.message, error.remedy, family.word, code=family.exit_code, as_json=as_json, **more)
     except TyperException as error:
         return _usage(error, as_json=as_json)
     except (KeyboardInterrupt, Abort):
@@ -64,7 +65,7 @@ def _ended(command: Callable[[], object], *, as_json: bool) -> int:
 def _more(error: MooringsError) -> dict[str, Any]:
     """What a program can make use of besides."""
     if isinstance(error, CloudFault):
-        found = {"call": error.call, "request_id": error.request_id, "code": error.code}
+        found = {"call": error.call, "request_id": error.request_id, "cloud_code": error.code}
         return {name: value for name, value in found.items() if value}
     return {"retry_after_seconds": error.retry_after.total_seconds()} if isinstance(error, Busy) else {}
 
@@ -75,7 +76,8 @@ def _usage(error: TyperException, *, as_json: bool) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         sys.stderr.write(error.format_message() + "\n")
         return USAGE_EXIT
-    message, remedy = error.format_message(), f"see `{path} --help`"
+    # Whoever checks values says first that it is an error of values, which nobody needs to know.
+    message, remedy = error.format_message().replace("Value error, ", ""), f"see `{path} --help`"
     return _tell(message.rstrip("."), remedy, "usage", code=USAGE_EXIT, as_json=as_json)
 
 

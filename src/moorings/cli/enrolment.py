@@ -185,6 +185,6 @@ def _show_removal(results: Results, name: str, aws: "Aws") -> None:
     if results.as_json:
         results.json(answer)
     elif found:
-        results.line(f"would delete: {', '.join(found)}, then every activation, code and zip of {name}")
+        results.prose(f"would delete: {', '.join(found)}, then every activation, code and zip of {name}")
     else:
-        results.line(f"there is no stack {name}; would look for activations, codes and zips that it left")
+        results.prose(f"there is no stack {name}; would look for activations, codes and zips that it left")

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from moorings.cli import enrolment_text, pools
-from moorings.cli.options import STACK, DryRun, Json, Profile, Region, StackName, Yes, checked_stack_name, pairs
+from moorings.cli.options import (
+    STACK,
+    DryRun,
+    Json,
+    Profile,
+    Region,
+    StackName,
+    Yes,
+    checked_stack_name,
+    pairs,
+    unreadable,
+)
 from moorings.cli.output import Results
 from moorings.cli.progress import DeployProgress, show_plans
 from moorings.cli.surroundings import open_aws
@@ -231,4 +242,4 @@ def _one_line(file: Path) -> str:
     try:
         return "\\n".join(file.read_text(encoding="ascii").strip().splitlines())
     except (OSError, UnicodeDecodeError) as error:
-        raise Invalid(f"{file} cannot be read: {error}", remedy="name a file with an armoured OpenPGP key") from error
+        raise Invalid(f"{file} cannot be read: {unreadable(error)}", remedy="name an armoured OpenPGP key") from error

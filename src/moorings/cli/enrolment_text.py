@@ -64,16 +64,16 @@ def show_status(results: Results, stack: "Stack", overview: Overview, *, region:
     """What `status` prints."""
     version = overview.configuration.version
     source = f"configuration version {version}" if version else "the stack's own default configuration"
-    results.line(f"{stack.name} · {region} · {stack.status} · {source}", style="bold")
+    results.prose(f"{stack.name} · {region} · {stack.status} · {source}", style="bold")
     results.line(stack.outputs.get("ApiGatewayInvokeURL", ""))
     for status in overview.pools:
         results.line()
-        results.line(_heading(status), style="bold")
+        results.prose(_heading(status), style="bold")
         if status.activations:
             rows = [_standing_row(each, overview.at) for each in status.activations]
-            results.table(("ACTIVATION", "", ">ISSUED", ">REGISTERED", "ENDS"), rows)
+            results.table(("ACTIVATION", "STATE", ">ISSUED", ">REGISTERED", "ENDS"), rows)
         else:
-            results.line("no activation yet: the first request makes one" if status.pool else "nothing left")
+            results.prose("no activation yet: the first request makes one" if status.pool else "nothing left")
 
 
 def _heading(status: PoolStatus) -> str:
@@ -91,7 +91,7 @@ def _hour(status: PoolStatus, pool: Pool) -> str:
 def _standing_row(each: Standing, now: datetime) -> Iterable[str | Text]:
     limit = f"/{each.limit:,}" if each.limit else ""
     registered = "gone" if each.registered is None else f"{each.registered:,}"
-    ends = f"deleted {until(each.deleted_at, now)}" if each.deleted_at else f"expires {until(each.expires_at, now)}"
+    ends = until(each.deleted_at or each.expires_at, now)
     return (each.id, Text(each.part.value, _STYLES.get(each.part, "")), f"{each.issued:,}{limit}", registered, ends)
 
 
@@ -124,15 +124,15 @@ def show_rotation(results: Results, rotation: Rotation, *, dry_run: bool) -> Non
     would = "would be " if dry_run else ""
     if not rotation.retired:
         asked = "would be" if dry_run else "is"
-        results.line(f"pool {rotation.pool} has no activation to retire; the keeper {asked} asked for one")
+        results.prose(f"pool {rotation.pool} has no activation to retire; the keeper {asked} asked for one")
         return
-    results.line(
+    results.prose(
         f"{rotation.retired}  {would}retired; granted slots may register until {rotation.drained_until:%H:%M} UTC"
     )
     if rotation.current:
-        results.line(f"{rotation.current}  {would}current; the keeper prepares the next standby")
+        results.prose(f"{rotation.current}  {would}current; the keeper prepares the next standby")
     else:
-        results.line("there was no standby: the keeper or the next request makes the new activation")
+        results.prose("there was no standby: the keeper or the next request makes the new activation")
 
 
 def deployed_json(deployed: "Deployed") -> dict[str, Any]:
@@ -153,7 +153,7 @@ def show_deployed(results: Results, deployed: "Deployed") -> None:
     ]
     results.table(("DEPLOYED", ""), rows)
     results.line()
-    results.line("Servers enrol at first boot with")
+    results.prose("Servers enrol at first boot with")
     results.line(f"  curl -fsS --retry 9 --proto =https {deployed.api_url}/bootstrap/linux | sudo bash", style="bold")
 
 
@@ -166,8 +166,8 @@ def show_removed(results: Results, removed: "Removed") -> None:
     """What `remove` prints."""
     amounts = ((removed.activations, "activation"), (removed.codes, "code"), (removed.artifacts, "zip"))
     counts = ", ".join(counted(number, word) for number, word in amounts)
-    results.line(
+    results.prose(
         f"removed: {', '.join(removed.stacks) or 'no stack'}; {counts}{', the bucket' if removed.bucket else ''}"
     )
     for sentence in removed.kept:
-        results.line(f"stays: {sentence}")
+        results.prose(f"stays: {sentence}")

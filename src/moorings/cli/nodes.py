@@ -117,7 +117,7 @@ def deregister(
         return
     for entry in done:
         would = "would be deregistered" if dry_run else "deregistered"
-        results.line(f"{entry['node']}  {'gone already' if entry['gone_already'] else would}")
+        results.prose(f"{entry['node']}  {'gone already' if entry['gone_already'] else would}")
 
 
 def _confirm(nodes: list[ManagedNode], talk: Talk, *, ask: bool) -> None:

@@ -73,6 +73,11 @@ def checked_stack_name(name: str) -> str:
     return name
 
 
+def unreadable(error: Exception) -> str:
+    """Why a file cannot be read or understood, without its name, which the message has already."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
 def pairs(given: Sequence[str] | None, *, option: str) -> dict[str, str]:
     """What `--option NAME=VALUE`, given as often as one likes, says; Invalid for one without a name or a sign."""
     found = {}

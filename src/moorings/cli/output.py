@@ -6,12 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from rich.table import Table
 from rich.text import Text
 
-from moorings.cli.terminal import clean, console_on, is_terminal
-
-IDS = frozenset({"NODE", "ACTIVATION", "EXECUTION"})
+from moorings.cli.listing import Listing, fold, listing
+from moorings.cli.terminal import clean, console_on
 
 
 class Results:
@@ -21,50 +19,30 @@ class Results:
         self.as_json = as_json
         self._console = console_on(sys.stdout)
 
-    @property
-    def width(self) -> int:
-        """Columns that there are; in a pipe, as many as anybody wants."""
-        return self._console.width
-
     def json(self, value: Mapping[str, Any]) -> None:
         """Print the one object."""
         sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=_plain) + "\n")
         sys.stdout.flush()
 
     def line(self, text: str = "", style: str = "") -> None:
-        """Print one line of text."""
+        """Print one line of text, which the terminal may break where it ends: what can be copied stays whole."""
         self._console.print(Text(clean(text), style), soft_wrap=True)
 
+    def prose(self, text: str, style: str = "") -> None:
+        """Print a sentence; a terminal gets it broken between words, all lines but the first a bit further in."""
+        text = clean(text)
+        blank = " " * (len(text) - len(text.lstrip()) + 2)
+        for number, line in enumerate(fold(Text(text, style), self._console.width, further=len(blank))):
+            self._console.print(Text(blank) + line if number else line, soft_wrap=True)
+
     def table(self, columns: Sequence[str], rows: Iterable[Iterable[str | Text]]) -> None:
-        """Print rows under headings; in a terminal long cells fold, in a pipe they stay whole."""
-        self.show(table(columns, rows))
+        """Print rows under headings, as wide as the terminal is; in a pipe every row is a line."""
+        self.show(listing(columns, rows))
 
-    def show(self, what: Table) -> None:
-        """Print a table that is made already."""
-        if is_terminal(sys.stdout):
-            self._console.print(what)
-            return
-        with self._console.capture() as captured:
-            self._console.print(what)
-        for line in captured.get().splitlines():
-            sys.stdout.write(line.rstrip() + "\n")
-
-
-def table(columns: Sequence[str], rows: Iterable[Iterable[str | Text]]) -> Table:
-    """Plain columns: no lines, nothing cut off."""
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    cells = [[cell if isinstance(cell, Text) else Text(clean(cell)) for cell in row] for row in rows]
-    for position, column in enumerate(columns):
-        made.add_column(
-            column.removeprefix(">"),
-            overflow="fold",
-            justify="right" if column.startswith(">") else "left",
-            # Ids are copied from the screen: whatever else folds, they do not.
-            min_width=max((row[position].cell_len for row in cells), default=0) if column in IDS else None,
-        )
-    for row in cells:
-        made.add_row(*row)
-    return made
+    def show(self, what: Listing) -> None:
+        """Print rows that are made already."""
+        for line in what.lines(self._console.width):
+            self._console.print(line, soft_wrap=True)
 
 
 def counted(number: int, word: str) -> str:
@@ -75,6 +53,11 @@ def counted(number: int, word: str) -> str:
 def ago(moment: datetime | None, now: datetime) -> str:
     """How long ago, in the largest unit that says something."""
     return "never" if moment is None else f"{span(now - moment)} ago"
+
+
+def age(moment: datetime | None, now: datetime) -> str:
+    """The same under a heading that says so: `12 min`, not `12 min ago`."""
+    return "" if moment is None else span(now - moment)
 
 
 def until(moment: datetime | None, now: datetime) -> str:

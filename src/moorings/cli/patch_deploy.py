@@ -224,9 +224,9 @@ def _show_removal(results: Results, name: str, aws: "Aws") -> None:
     if results.as_json:
         results.json(answer)
     elif found:
-        results.line(f"would delete: {name}, then every zip, layer and runbook of it")
+        results.prose(f"would delete: {name}, then every zip, layer and runbook of it")
     else:
-        results.line(f"there is no stack {name}; would look for zips, layers and runbooks that it left")
+        results.prose(f"there is no stack {name}; would look for zips, layers and runbooks that it left")
 
 
 def _layer(uri: Text) -> "GivenLayer | None":

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from moorings.cli.options import PATCH_STACK, DryRun, Json, PatchStackName, Profile, Region, Yes
-from moorings.cli.output import Results, ago, counted
+from moorings.cli.output import Results, age, counted
 from moorings.cli.patch_rows import kept_until
 from moorings.cli.patch_surroundings import Patched, checked_execution, open_patching
 from moorings.cli.surroundings import open_aws
@@ -47,7 +47,7 @@ def checkpoints(
         talk.say("nothing is kept" + (f" of {node}" if node else ""))
     else:
         rows = [_row(run, resource, now) for run, resource in _kept(runs)]
-        results.table(("NODE", "VM", "WHAT", "OUTCOME", "TAKEN", "KEPT UNTIL", "EXECUTION"), rows)
+        results.table(("NODE", "VM", "WHAT", "OUTCOME", "AGE", "KEPT UNTIL", "EXECUTION"), rows)
 
 
 def gc(
@@ -104,11 +104,11 @@ def _show(results: Results, execution: str, answer: dict[str, Any], *, dry_run: 
         results.json(told)
         return
     for one in answer["deleted"]:
-        results.line(f"{'would be deleted' if dry_run else 'deleted'}: {short_name(one)}")
+        results.prose(f"{'would be deleted' if dry_run else 'deleted'}: {short_name(one)}")
     for why in answer["kept"]:
-        results.line(f"stays: {why}")
+        results.prose(f"stays: {why}")
     if not answer["deleted"] and not answer["kept"]:
-        results.line(f"{execution} has left nothing behind")
+        results.prose(f"{execution} has left nothing behind")
 
 
 def _kept(runs: Iterable[Run]) -> list[tuple[Run, str]]:
@@ -129,7 +129,7 @@ def _outcome(run: Run) -> str:
 def _row(run: Run, resource: str, now: datetime) -> tuple[str, ...]:
     vm = run.vm.name if run.vm else ""
     until = kept_until(run, now) if run.phase is Phase.OVER else "the run is over"
-    return (run.node, vm, _what(run, resource), _outcome(run), ago(run.began_at, now), until, run.execution)
+    return (run.node, vm, _what(run, resource), _outcome(run), age(run.began_at, now), until, run.execution)
 
 
 def _kept_json(run: Run, resource: str) -> dict[str, Any]:

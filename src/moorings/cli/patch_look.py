@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from moorings.cli.options import PATCH_STACK, DryRun, Json, PatchStackName, Profile, Region, Yes
-from moorings.cli.output import Results, ago, counted
+from moorings.cli.output import Results, age, counted
 from moorings.cli.patch_rows import (
     outcome_word,
     phase_word,
@@ -154,13 +154,13 @@ def cancel(
         )
         return
     if view.over:
-        results.line(f"{wanted} is over already")
+        results.prose(f"{wanted} is over already")
         return
-    results.line(
+    results.prose(
         f"{wanted} {'is being cancelled' if stopped else 'would be cancelled' if dry_run else 'is over already'}"
     )
     for node in going:
-        results.line(f"{node.node}  {phase_word(node)}: {consequence(node.run)}")
+        results.prose(f"{node.node}  {phase_word(node)}: {consequence(node.run)}")
 
 
 def seen(patched: Patched, execution: str) -> View:
@@ -229,11 +229,11 @@ def _show_latest(results: Results, talk: Talk, latest: Sequence[tuple[Execution,
             each.id,
             counted(len(each.targets), "node") if each.fleet else standing.node,
             Text(each.status if each.fleet else outcome_word(standing), _style(each, standing)),
-            ago(each.began_at, now),
+            age(each.began_at, now),
         )
         for each, standing in standings
     ]
-    results.table(("EXECUTION", "OF", "OUTCOME", "BEGAN"), rows)
+    results.table(("EXECUTION", "OF", "OUTCOME", "AGE"), rows)
 
 
 def _style(each: Execution, standing: Standing) -> str:
@@ -263,10 +263,10 @@ def _show_node(results: Results, talk: Talk, node: str, runs: Sequence[Run], now
         talk.say(f"no run of {node} is on record")
         return
     rows = [
-        (run.execution, Text(outcome_word(standing), style_of(standing)), ago(run.began_at, now), standing.reason)
+        (run.execution, Text(outcome_word(standing), style_of(standing)), age(run.began_at, now), standing.reason)
         for run, standing in zip(runs, standings, strict=True)
     ]
-    results.table(("EXECUTION", "OUTCOME", "BEGAN", "REASON"), rows)
+    results.table(("EXECUTION", "OUTCOME", "AGE", "REASON"), rows)
 
 
 def _short(node: Standing) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def show_view(results: Results, view: View, now: datetime) -> None:
     """The final table, a line that sums it up, and what to do next."""
     results.table(COLUMNS, [row_of(node, now) for node in view.nodes])
     results.line()
-    results.line(summed_up(view), style="red" if view.wrong else "green")
+    results.prose(summed_up(view), style="red" if view.wrong else "green")
     for line in next_steps(view):
         results.line(f"  next: {line}")
 
@@ -151,7 +151,7 @@ def standing_json(standing: Standing, now: datetime) -> dict[str, Any]:
 def kept_until(run: Run, now: datetime) -> str:
     """Until when a run's leftovers are kept."""
     if run.expires_at is None:
-        return "until somebody removes them"
+        return "somebody removes it"
     return f"{run.expires_at:%Y-%m-%d %H:%M} UTC" if run.expires_at > now else "about to go"
 
 

@@ -5,8 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
+from moorings.cli.listing import listing
 from moorings.cli.options import PATCH_STACK, Json, PatchStackName, Profile, Region, Yes, pairs
-from moorings.cli.output import Results, counted, table
+from moorings.cli.output import Results, counted
 from moorings.cli.patch_rows import show_view, view_json
 from moorings.cli.patch_screen import PatchScreen
 from moorings.cli.patch_surroundings import Patched, checked_execution, open_patching
@@ -222,11 +223,11 @@ def _show_plan(results: Results, wanted: Fleet, found: Sequence[ManagedNode], pa
         results.json(_plan_json(wanted, found, parameters))
         return
     rows = [(node.id, node.computer_name or node.name, "online" if node.online else "offline") for node in found]
-    results.show(table(("NODE", "COMPUTER", "STATUS"), rows))
+    results.show(listing(("NODE", "COMPUTER", "STATUS"), rows))
     results.line()
     parents = counted(len(wanted.parts), "execution" if len(wanted.nodes) == 1 else "parent execution")
-    results.line(f"{counted(len(wanted.nodes), 'node')}, {parents}, at most {wanted.concurrency} at a time")
-    results.line(f"error {wanted.errors + 1} begins no further node")
+    results.prose(f"{counted(len(wanted.nodes), 'node')}, {parents}, at most {wanted.concurrency} at a time")
+    results.prose(f"error {wanted.errors + 1} begins no further node")
     for name, values in parameters.items():
         results.line(f"  {name} = {', '.join(values)}")
 

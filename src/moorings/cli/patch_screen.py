@@ -85,8 +85,8 @@ class PatchScreen:
     def _tell(self, view: View) -> None:
         few = len(view.nodes) <= MOST_TOLD
         for node in view.nodes:
-            if node.execution is None and not node.over:
-                continue
+            if not node.over and (node.execution is None or node.outcome):
+                continue  # an outcome is told with its reason, once the run is over
             word = outcome_word(node)
             if self._told.get(node.node) == word or not (few or node.over):
                 continue

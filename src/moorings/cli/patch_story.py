@@ -11,6 +11,7 @@ from moorings.patching.executions import StepRun
 from moorings.patching.model import Evidence, HealthReport, Outcome, Phase, Restore, Run, Verdict
 from moorings.patching.standing import Standing, short_name
 
+_HERE = "moorings patch explain"  # who reads a story needs not be sent to it
 _VERDICTS = {
     Verdict.PATCHED: "the node is patched and well",
     Verdict.UNTOUCHED: "nothing was installed, the node is as it was",
@@ -115,7 +116,7 @@ def outcome_words(outcome: str) -> str:
 def next_words(story: Story, now: datetime) -> list[str]:
     """What to do, if anything is to be done."""
     standing, run = story.standing, story.run
-    told = [standing.remedy] if standing.remedy else []
+    told = [standing.remedy] if standing.remedy and not standing.remedy.startswith(_HERE) else []
     if run is not None and run.leftovers and run.expires_at is None and standing.over and not standing.unfinished:
         told.append(f"once it is not needed any more: moorings patch gc --execution {run.execution}")
     if standing.unfinished:
@@ -131,22 +132,25 @@ def show_story(results: Results, story: Story, now: datetime) -> None:
     """The whole story, as text."""
     standing, run = story.standing, story.run
     vm = f" on VM {run.vm.name} in {run.vm.group}" if run and run.vm else ""
-    results.line(f"{standing.node}{vm}", style="bold")
-    results.line(
+    results.prose(f"{standing.node}{vm}", style="bold")
+    results.prose(
         f"execution {standing.execution.id if standing.execution else run.execution if run else ''}", style="dim"
     )
     results.line()
-    results.line(f"{outcome_word(standing)}  {outcome_words(standing.outcome)}".rstrip(), style=style_of(standing))
+    results.prose(f"{outcome_word(standing)}  {outcome_words(standing.outcome)}".rstrip(), style=style_of(standing))
     if standing.reason:
-        results.line(f"  because: {standing.reason}")
+        results.prose(f"  because: {standing.reason}")
     for warning in standing.warnings:
-        results.line(f"  note: {warning}", style="yellow")
+        results.prose(f"  note: {warning}", style="yellow")
     if run is not None:
         _show_record(results, run)
     _show_steps(results, story.failed_steps)
     results.line()
     for line in next_words(story, now):
-        results.line(f"next: {line}")
+        sentence, colon, command = line.partition(": moorings ")
+        results.prose(f"next: {sentence}{':' if colon else ''}")
+        if colon:
+            results.line(f"  moorings {command}", style="bold")  # to be copied, so not broken
 
 
 def _show_record(results: Results, run: Run) -> None:
@@ -160,11 +164,11 @@ def _show_record(results: Results, run: Run) -> None:
     if run.judgement is not None:
         results.line()
         verdict = run.judgement.verdict
-        results.line(f"verdict {verdict.value}: {verdict_words(verdict)} ({run.judgement.reason})")
+        results.prose(f"verdict {verdict.value}: {verdict_words(verdict)} ({run.judgement.reason})")
     if run.restore is not None:
-        results.line(f"restore: {restore_words(run.restore)}")
+        results.prose(f"restore: {restore_words(run.restore)}")
     for each in run.leftovers:
-        results.line(f"still there, as far as we know: {short_name(each)}")
+        results.prose(f"still there, as far as we know: {short_name(each)}")
 
 
 def _show_steps(results: Results, failed: Sequence[StepRun]) -> None:

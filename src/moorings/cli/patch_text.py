@@ -28,7 +28,7 @@ def show_deployed(results: Results, deployed: "Deployed") -> None:
     ]
     results.table(("DEPLOYED", ""), rows)
     results.line()
-    results.line("A node is patched with")
+    results.prose("A node is patched with")
     results.line(
         f"  aws ssm start-automation-execution --document-name {deployed.runbook} --parameters InstanceId=mi-…",
         style="bold",
@@ -43,8 +43,8 @@ def removed_json(removed: "Removed") -> dict[str, Any]:
 def show_removed(results: Results, removed: "Removed") -> None:
     """What `remove` prints."""
     stored = counted(removed.artifacts, "stored object")
-    results.line(
+    results.prose(
         f"removed: {', '.join(removed.stacks) or 'no stack'}; {stored}{', the bucket' if removed.bucket else ''}"
     )
     for sentence in removed.kept:
-        results.line(f"stays: {sentence}")
+        results.prose(f"stays: {sentence}")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from moorings.cli import toml
-from moorings.cli.options import STACK, DryRun, Json, Profile, Region, StackName, Yes
+from moorings.cli.options import STACK, DryRun, Json, Profile, Region, StackName, Yes, unreadable
 from moorings.cli.output import Results, counted
 from moorings.cli.surroundings import Enrolled, open_aws, open_enrolment
 from moorings.cli.talk import Talk
@@ -74,7 +74,7 @@ def validate(file: File, json: Json = False) -> None:
     if json:
         results.json({"valid": True, "pools": list(checked.pools), "rules": [rule.name for rule in checked.rules]})
         return
-    results.line(f"{file} holds: {counted(len(checked.pools), 'pool')}, {counted(len(checked.rules), 'rule')}")
+    results.prose(f"{file} holds: {counted(len(checked.pools), 'pool')}, {counted(len(checked.rules), 'rule')}")
     results.table(POOL_COLUMNS, [pool_row(pool) for pool in checked.pools.values()])
 
 
@@ -121,11 +121,11 @@ def _tell_applied(results: Results, *, changed: bool, dry_run: bool, version: in
     if results.as_json:
         results.json({"changed": changed, "dry_run": dry_run, "version": version})
     elif not changed:
-        results.line(f"{_version(version)} is the same already: nothing to change")
+        results.prose(f"{_version(version)} is the same already: nothing to change")
     elif dry_run:
-        results.line(f"would replace {_version(version)}")
+        results.prose(f"would replace {_version(version)}")
     else:
-        results.line(f"{_version(version)} is {IN_FORCE_AFTER}")
+        results.prose(f"{_version(version)} is {IN_FORCE_AFTER}")
 
 
 def read(file: Path) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def read(file: Path) -> dict[str, Any]:
     try:
         text = typer.get_text_stream("stdin").read() if str(file) == "-" else file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise Invalid(f"{file} cannot be read: {error}", remedy="name a TOML file in UTF-8") from error
+        raise Invalid(f"{file} cannot be read: {unreadable(error)}", remedy="name a TOML file in UTF-8") from error
     try:
         return configuration.parse_toml(text)
     except Misconfigured as error:

@@ -5,9 +5,8 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from rich.table import Table
-
-from moorings.cli.output import Results, table
+from moorings.cli.listing import Listing, listing
+from moorings.cli.output import Results
 from moorings.cli.talk import Talk
 
 if TYPE_CHECKING:
@@ -74,10 +73,10 @@ def show_plans(results: Results, planned: Iterable["ChangeSet"]) -> None:
     results.json({"dry_run": True, "stacks": stacks})
 
 
-def plan_table(planned: "ChangeSet") -> Table:
+def plan_table(planned: "ChangeSet") -> Listing:
     """A plan as a table: what happens to which resource."""
     rows = [
         (change.action + (" (replaces it)" if change.replacement else ""), change.resource, change.type)
         for change in planned.changes
     ]
-    return table(("DO", "RESOURCE", f"TYPE (stack {planned.stack})"), rows)
+    return listing(("DO", "RESOURCE", f"TYPE (stack {planned.stack})"), rows)

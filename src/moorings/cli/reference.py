@@ -27,7 +27,7 @@ request id, never what was sent or answered) and `--help`. Steps that take longe
 
 An error is one line on standard error, `moorings: …`, and its remedy the next; with `--json`, an object with `error`
 (the word of its [family](errors.md)), `message`, `remedy`, `exit_code`, and what else a program can use (`call`,
-`request_id`, `retry_after_seconds`). There is no trace of an error that is expected.
+`request_id`, `cloud_code`, `retry_after_seconds`). There is no trace of an error that is expected.
 
 ## Environment
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.table import Table
 from rich.text import Text
 
+from moorings.cli.listing import Listing, fold
 from moorings.cli.loudness import Loudness, loudness
 from moorings.cli.terminal import clean, console_on
 from moorings.errors import Misconfigured
@@ -97,7 +97,10 @@ class Talk:
         if self.quiet and mark != "failed":
             return
         sign, style = MARKS[mark]
-        self.console.print(Text.assemble((f"{sign} ", style), clean(text)), soft_wrap=not self.console.is_terminal)
+        first, *rest = fold(Text(clean(text)), self.console.width - len("· "))
+        self.console.print(Text.assemble((f"{sign} ", style), first), soft_wrap=True)
+        for line in rest:
+            self.console.print(Text("  ") + line, soft_wrap=True)
 
     def trace(self, text: str) -> None:
         """A line for whoever wants to know every call; may come from any thread."""
@@ -106,7 +109,7 @@ class Talk:
 
     def plain(self, text: str, style: str = "") -> None:
         """A line without a mark, such as one of a difference."""
-        self.console.print(Text(clean(text), style), soft_wrap=not self.console.is_terminal)
+        self.console.print(Text(clean(text), style), soft_wrap=True)
 
     def ask(self, question: str) -> bool:
         """A yes or no, asked on stderr. Misconfigured if there is nobody to ask."""
@@ -133,8 +136,8 @@ class Talk:
         if not sys.stdin.isatty():
             raise Misconfigured(f"this needs a yes: {question}", remedy="give --yes, as there is no terminal to ask on")
 
-    def show(self, what: Table) -> None:
-        """A table on stderr, such as a plan to decide on."""
+    def show(self, what: Listing) -> None:
+        """Rows on stderr, such as a plan to decide on."""
         self.console.print(what)
 
     @contextmanager

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from moorings.settings import wants_colour
 
-PIPED_WIDTH = 1_000  # columns: whoever reads a pipe wants whole values, whatever the terminal's width
+PIPED_WIDTH = 100_000  # columns: whoever reads a pipe wants whole values, whatever the terminal's width
 
 
 class _Console(Console):

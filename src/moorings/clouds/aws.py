@@ -17,6 +17,7 @@ from botocore.exceptions import (
     ConnectTimeoutError,
     CredentialRetrievalError,
     EndpointConnectionError,
+    InvalidRegionError,
     NoCredentialsError,
     PartialCredentialsError,
     ProfileNotFound,
@@ -94,9 +95,14 @@ class Aws:
         self._account = ""
 
     def client(self, service: str) -> Any:
-        """The boto3 client of a service, such as `ssm`."""
+        """The boto3 client of a service, such as `ssm`. Misconfigured if Region or endpoint cannot be one."""
         if service not in self._clients:
-            self._clients[service] = self._session.client(service, region_name=self.region, config=self._config)
+            try:
+                self._clients[service] = self._session.client(service, region_name=self.region, config=self._config)
+            except InvalidRegionError as error:
+                raise Misconfigured(f"{self.region!r} is no AWS Region", remedy="write it as eu-central-1") from error
+            except ValueError as error:  # botocore's word for a URL that is none
+                raise Misconfigured(str(error), remedy="look at AWS_ENDPOINT_URL and the like") from error
         return self._clients[service]
 
     @property
