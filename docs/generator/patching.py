@@ -57,6 +57,11 @@ CASES: Mapping[str, Evidence] = {
     ),
     "a check that passed before fails now": replace(GOOD, after=FAILING),
     "the node is silent for longer than `NodeBootTime`": replace(GOOD, offline=True, after=None),
+    "… but Azure says that the VM runs, and that its own agent there is ready": replace(
+        GOOD, offline=True, after=None, guest=judging.READY
+    ),
+    "… and Azure does not answer either": replace(GOOD, offline=True, after=None, guest=judging.UNSEEN),
+    "the node is healthy, but the patch command has not ended": replace(GOOD, install="waiting"),
     "nobody could ask the node, and it is not silent for that long": replace(GOOD, after=None),
 }
 VERDICTS: Mapping[Verdict, str] = {
@@ -314,6 +319,7 @@ def constants() -> str:
         ("a checkpoint counts as stuck", model.CHECKPOINT_TIME, "then nothing is installed"),
         ("patching", model.PATCH_TIME, "the command's own limit is 3 hours"),
         ("silence of the node", model.BOOT_TIME, "`NodeBootTime`; heartbeats come every 5 minutes"),
+        ("… on Windows", model.WINDOWS_BOOT_TIME, "a cumulative update is finished while it boots"),
         ("a failing check is asked again", model.SETTLE_TIME, "`HealthSettleTime`"),
         ("a restore", model.RESTORE_TIME, "then the aim is a running VM, on whichever disk it has"),
         ("… of it kept for starting the VM again", planning.LATE, "the exchange of disks is not begun any more"),

@@ -12,8 +12,8 @@ import moorings
 from moorings.deploy import templates
 from moorings.deploy.runbooks import DEFAULTS, LARGEST, rendered
 from moorings.deploy.stacks import LARGEST_TEMPLATE
+from moorings.patching import archive, dynamodb, refusals
 from moorings.patching import aws as patching_aws
-from moorings.patching import dynamodb, refusals
 from moorings.patching.model import Outcome
 from moorings.settings import Federation, patching_settings
 
@@ -150,7 +150,7 @@ def test_the_table_is_the_one_that_the_room_writes() -> None:
         for index in table["GlobalSecondaryIndexes"]
     }
 
-    assert indexes == {dynamodb.DUE_INDEX: ["open", "due"], dynamodb.NODE_INDEX: ["node"]}
+    assert indexes == {dynamodb.DUE_INDEX: ["open", "due"], archive.NODE_INDEX: ["node"]}
     assert table["TimeToLiveSpecification"] == {"AttributeName": "expires", "Enabled": True}
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert table["SSESpecification"] == {"SSEEnabled": True}

@@ -8,9 +8,9 @@ from moorings.clock import Clock
 from moorings.clouds.aws_errors import translated
 from moorings.errors import Busy, CloudFault, Misconfigured
 from moorings.patching import codec
-from moorings.patching.dynamodb import NODE_INDEX
 from moorings.patching.model import Run
 
+NODE_INDEX = "node"
 MOST_KEYS = 100  # of one BatchGetItem
 _TRIES = 5
 _PREFIX = "run#"

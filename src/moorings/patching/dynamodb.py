@@ -15,7 +15,7 @@ from moorings.patching import codec
 from moorings.patching.model import RECORD_LIFE, Guard, Run, VmRef
 
 CONDITION_FAILED = "ConditionalCheckFailedException"
-DUE_INDEX, NODE_INDEX = "due", "node"
+DUE_INDEX = "due"
 OPEN = "1"  # the index holds only records that the keeper shall look at
 GUARD_LIFE = timedelta(days=90)
 
