@@ -86,6 +86,7 @@ class Site:
     plan: EnrolmentPlan
     deployed: Deployed
     vpc: str
+    before: Any = None  # what `standing` was asked to look at before anything was deployed
 
     # -- asking, as a server does but without one
 
@@ -279,9 +280,16 @@ def remove(stack: str, *, aws: Aws) -> Removed:
 
 @contextmanager
 def standing(
-    *pools: Mapping[str, Any], servers: bool = False, scale: float = 1.0, parameters: Mapping[str, str] | None = None
+    *pools: Mapping[str, Any],
+    servers: bool = False,
+    scale: float = 1.0,
+    parameters: Mapping[str, str] | None = None,
+    before: Callable[[Callable[[str], Any]], Any] = lambda _: None,
 ) -> Iterator[Site]:
-    """A local cloud with one deployed stack whose rule opens `pools` to `NETWORK`; `servers`: some will boot there."""
+    """A local cloud with one deployed stack whose rule opens `pools` to `NETWORK`; `servers`: some will boot there.
+
+    `before` looks at the account, by its clients, when only the network is there.
+    """
     with LocalCloud(scale=scale) as cloud:
         aws = account(cloud)
         vpc, subnets = network(aws)
@@ -292,7 +300,8 @@ def standing(
             configuration={**document(*pools), **(local_packages(cloud) if servers else {})},
             parameters=parameters or {},
         )
-        yield Site(cloud=cloud, aws=aws, plan=plan, deployed=deploy(plan, cloud=cloud, aws=aws), vpc=vpc)
+        seen = before(cloud.client)
+        yield Site(cloud=cloud, aws=aws, plan=plan, deployed=deploy(plan, cloud=cloud, aws=aws), vpc=vpc, before=seen)
 
 
 def second(site: Site, stack: str, *, allow_network_proof: bool = True) -> Site:
