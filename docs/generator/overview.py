@@ -50,7 +50,7 @@ def overview() -> Drawing:
     made.arrow(node.bottom, (855, 168), (16, 168), (16, 246), steps[0].left)
     made.arrow(
         back.bottom,
-        (865, 338),
+        (back.bottom[0], 338),
         (241, 338),
         steps[1].bottom,
         label=("the VM runs on the disks of its checkpoint",),
