@@ -84,10 +84,15 @@ def copy(to: Path) -> None:
 
 def _sources() -> Iterator[tuple[Path, Path]]:
     for path in sorted(DOCS.rglob("*")):
-        if path.suffix in KEPT and path.is_file() and DOCS / "generator" not in path.parents:
+        if _is_ours(path) and path.is_file():
             yield path, path.relative_to(DOCS)
     for name, target in ROOT_PAGES.items():
         yield ROOT / name, Path(target)
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a path is one of those that the site is made of; what it names need not be there: the build says so."""
+    return path.is_relative_to(DOCS) and path.suffix in KEPT and not path.is_relative_to(DOCS / "generator")
 
 
 def page(text: str, *, source: Path) -> str:
@@ -111,16 +116,28 @@ def _prose(text: str, *, source: Path) -> str:
 def _link(link: re.Match[str], *, source: Path) -> str:
     """A link within docs/, or out into the world, stays; any other leads to the site's copy, or becomes its text."""
     target = link["target"]
-    there = (source.parent / target).resolve()
-    if re.match(r"[a-z]+:", target) or (there.is_relative_to(DOCS) and source.is_relative_to(DOCS)):
+    if re.match(r"[a-z]+:", target):
         return link[0]
-    copied = ROOT_PAGES.get(there.name) if there.parent == ROOT else None
-    if copied is None and there.is_relative_to(DOCS):
-        copied = str(there.relative_to(DOCS))
+    there = (source.parent / target).resolve()
+    copied = _copied(there)
     if copied is None:
         return link["text"]
     up = "../" * len(source.relative_to(DOCS).parts[:-1]) if source.is_relative_to(DOCS) else ""
-    return f"[{link['text']}]({up}{copied}{link['anchor'] or ''})"
+    return f"[{_called(link['text'], there)}]({up}{copied}{link['anchor'] or ''})"
+
+
+def _copied(there: Path) -> str | None:
+    """Where a file of the repository is in the site; None if it is not."""
+    if _is_ours(there):
+        return str(there.relative_to(DOCS))
+    return ROOT_PAGES.get(there.name) if there.parent == ROOT else None
+
+
+def _called(text: str, there: Path) -> str:
+    """A page that the text names by its file has its title in the site."""
+    if text != there.name or there.suffix != ".md" or not there.is_file():
+        return text
+    return there.read_text("utf-8").partition("\n")[0].removeprefix("# ")
 
 
 def _picture(found: re.Match[str]) -> str:

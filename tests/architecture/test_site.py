@@ -1,5 +1,6 @@
 """The manual as a site: every page has its place, and what is built from the pages holds by itself."""
 
+import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,6 +57,9 @@ def test_the_theme_is_told_to_fetch_nothing() -> None:
         ("decisions/one.md", "see [MAP](../../MAP.md).", "see MAP."),
         ("one.md", "[elsewhere](https://example.com/x)", "[elsewhere](https://example.com/x)"),
         ("../CHANGELOG.md", "[page](docs/security.md#a)", "[page](security.md#a)"),
+        ("one.md", "drawn by [a module](generator/flow.py)", "drawn by a module"),
+        ("one.md", "[errors.md](errors.md#b): see it", "[Errors and exit codes](errors.md#b): see it"),
+        ("decisions/one.md", "[the quickstart](../quickstart.md)", "[the quickstart](../quickstart.md)"),
         ("one.md", "`[MAP](../MAP.md)`", "`[MAP](../MAP.md)`"),
         ("one.md", "```\n[MAP](../MAP.md)\n```\n[MAP](../MAP.md)", "```\n[MAP](../MAP.md)\n```\nMAP"),
     ],
@@ -82,3 +86,16 @@ def test_a_shade_asks_nobody_for_the_colours() -> None:
     assert dark.count(".panel") == 2  # the later one counts
     assert light.count("{") == light.count("}")
     assert dark.count("{") == dark.count("}")
+
+
+SHOWN = [path for folder in ("pictures", "screens") for path in sorted((DOCS / folder).iterdir())]
+
+
+@pytest.mark.parametrize("picture", SHOWN, ids=lambda path: path.name)
+def test_every_picture_is_shown_somewhere_and_loads_nothing(picture: Path) -> None:
+    svg = picture.read_text(encoding="utf-8")
+    name = f"{picture.parent.name}/{picture.name}"
+
+    assert [page for page in DOCS.rglob("*.md") if f"({name})" in page.read_text(encoding="utf-8")]
+    assert not re.search(r"url\((?!#)|href=|<image|@import|@font-face", svg)
+    assert "<title id=" in svg
