@@ -28,6 +28,17 @@ class Glancing(SystemClock):
         super().wait(min(duration, timedelta(milliseconds=50)))
 
 
+def calls_of(cloud: LocalCloud, function: str, *, since: int = 0) -> list[CallRecord]:
+    """The AWS calls that a function made after the first `since` of the world's; writing logs is not one."""
+    return [
+        record
+        for record in cloud.world.calls.since(since)
+        if record.principal.kind is Kind.ROLE
+        and record.principal.arn.endswith(f"/{function}")
+        and record.service != "logs"
+    ]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stand:
     """A deployed stack, and the ways to it that benchmarks need."""
@@ -71,14 +82,8 @@ class Stand:
             raise RuntimeError(done.payload.decode())
 
     def calls_of(self, function: str, *, since: int = 0) -> list[CallRecord]:
-        """The cloud calls that a function made after the first `since` of the world's; writing logs is not one."""
-        return [
-            record
-            for record in self.cloud.world.calls.since(since)
-            if record.principal.kind is Kind.ROLE
-            and record.principal.arn.endswith(f"/{function}")
-            and record.service != "logs"
-        ]
+        """See `calls_of`."""
+        return calls_of(self.cloud, function, since=since)
 
     def items(self) -> list[dict[str, Any]]:
         """Everything that the ledger holds."""

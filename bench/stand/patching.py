@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from bench.stand.deployment import Glancing
+from bench.stand.deployment import Glancing, calls_of
 from bench.stand.light_nodes import NODE_ROLE, LightNodes
 
 from localcloud.aws.call import CallRecord
@@ -97,14 +97,8 @@ class PatchStand:
         return codec.decode(Run, item["body"]["S"]) if item else None
 
     def calls_of(self, function: str, *, since: int = 0) -> list[CallRecord]:
-        """The AWS calls of a function after the first `since` of the world's; writing logs is not one."""
-        return [
-            record
-            for record in self.cloud.world.calls.since(since)
-            if record.principal.kind is Kind.ROLE
-            and record.principal.arn.endswith(f"/{function}")
-            and record.service != "logs"
-        ]
+        """See `deployment.calls_of`."""
+        return calls_of(self.cloud, function, since=since)
 
     def arm_calls(self, *, since: int = 0) -> list[ArmCall]:
         """The calls to Resource Manager that functions made, after the first `since` calls."""

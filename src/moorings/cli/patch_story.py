@@ -213,7 +213,8 @@ def _since(began: datetime, moment: datetime) -> str:
 
 def _node_words(evidence: Evidence) -> str:
     heard = f", last heard of at {evidence.last_ping:%H:%M:%S} UTC" if evidence.last_ping else ""
-    return ("went silent" if evidence.offline else "answers" if evidence.after else "nobody could look") + heard
+    guest = f"; Azure's own agent on it: {evidence.guest}" if evidence.guest else ""
+    return ("went silent" if evidence.offline else "answers" if evidence.after else "nobody could look") + heard + guest
 
 
 def _health_words(report: HealthReport | None) -> str:
