@@ -1,5 +1,9 @@
 """How commands end: exit codes, at most two lines on stderr, nothing on stdout that is no result."""
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -8,8 +12,9 @@ import pytest
 from tests.cli.conftest import Cli
 
 from localcloud.cloud import LocalCloud
-from moorings.cli.door import guarded
-from moorings.errors import Busy, CloudFault, Conflict, Invalid, Misconfigured, Refused
+from moorings.cli.door import EXITS, guarded
+from moorings.cli.reference import reference
+from moorings.errors import FAMILIES, Busy, CloudFault, Conflict, Invalid, Misconfigured, Refused
 
 
 def raising(error: BaseException) -> Callable[[], object]:
@@ -149,3 +154,146 @@ def test_an_interrupted_command_says_so(bare: Cli, monkeypatch: pytest.MonkeyPat
 def test_the_version_is_told(bare: Cli) -> None:
     """As the distribution says."""
     assert bare("--version").out.startswith("moorings 0.")
+
+
+def test_the_exit_codes_are_those_of_the_manual() -> None:
+    """Each family's among them."""
+    assert {family.exit_code for _, family in FAMILIES} <= EXITS.keys()
+    assert all(f"| {code} | {meaning} |" in reference() for code, meaning in EXITS.items())
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (Refused("no", remedy="ask"), {"error": "refused", "message": "no", "remedy": "ask", "exit_code": 3}),
+        (
+            CloudFault("x", call="ssm:X", request_id="r", code="InternalServerError", remedy=""),
+            {
+                "error": "cloud_fault", "message": "x", "remedy": "", "exit_code": 5,
+                "call": "ssm:X", "request_id": "r", "cloud_code": "InternalServerError",
+            },
+        ),
+        (
+            Busy("x", retry_after=timedelta(seconds=2), remedy=""),
+            {"error": "busy", "message": "x", "remedy": "", "exit_code": 4, "retry_after_seconds": 2.0},
+        ),
+        (KeyboardInterrupt(), {"error": "interrupted", "message": "stopped before it was done", "remedy": "",
+                               "exit_code": 130}),
+    ],
+)  # fmt: skip
+def test_whoever_asked_for_json_gets_an_error_as_one_object(
+    error: BaseException, told: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On one line, the last one on stderr; nothing is on stdout."""
+    assert guarded(raising(error), as_json=True) == told["exit_code"]
+
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert json.loads(err.splitlines()[-1]) == told
+
+
+@pytest.mark.parametrize(
+    ("typed", "code", "word"),
+    [
+        ("nodes list --json --nope", 2, "usage"),
+        ("nodes lst --json", 2, "usage"),
+        ("nodes list --json", 2, "misconfigured"),
+        ("deploy missing.toml --json", 2, "invalid"),
+        ("patch watch nonsense --json", 2, "invalid"),
+    ],
+)
+def test_errors_of_usage_and_settings_are_objects_too(bare: Cli, typed: str, code: int, word: str) -> None:
+    """Before anything is parsed, and after."""
+    refused = bare(*typed.split())
+
+    told = json.loads(refused.err)
+    assert (refused.code, refused.out, told["error"], told["exit_code"]) == (code, "", word, code)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("deploy missing.toml", "missing.toml cannot be read: No such file or directory"),
+        ("enrolment pools validate missing.toml", "missing.toml cannot be read: No such file or directory"),
+        ("deploy bad.toml", "bad.toml cannot be read: "),
+        ("enrolment pools validate bad.toml", "bad.toml: the configuration is not TOML"),
+        ("anchors update --no-fetch --from missing.pem", "missing.pem cannot be read: No such file or directory"),
+        ("nodes list --region nowhere!", "'nowhere!' is no AWS Region"),
+        ("nodes list --region eu-central-1 --profile nope", "The config profile (nope) could not be found"),
+        ("doctor --only nothing", "'nothing' is not one of 'identity'"),
+        ("completion tcsh", "'tcsh' is not one of 'bash'"),
+        ("nodes deregister mi-1", "mi-1: no id of a managed node"),
+        ("nodes stale --after never", "--after 'never' is no duration"),
+    ],
+)
+def test_what_a_person_got_wrong_is_said_in_a_line(
+    bare: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, typed: str, said: str
+) -> None:
+    """Exit code 2, no trace, the file or the value by its name."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bad.toml").write_text("x = [")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "example")
+
+    refused = bare(*typed.split())
+
+    assert (refused.code, refused.out) == (2, "")
+    assert said in refused.err
+    assert len(refused.err.splitlines()) <= 2
+
+
+def test_configuration_that_cannot_be_read_is_said_to_be(
+    bare: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of AWS, whoever wrote it."""
+    (tmp_path / "config").write_text("not [ini")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+
+    refused = bare("nodes", "list", "--region", "eu-central-1")
+
+    assert refused.code == 2
+    assert "Unable to parse config file" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "code", "said"),
+    [("http://127.0.0.1:9", 5, "Could not connect"), ("nonsense", 2, "Invalid endpoint: nonsense")],
+)
+def test_an_endpoint_that_does_not_answer_is_named(
+    bare: Cli, monkeypatch: pytest.MonkeyPatch, endpoint: str, code: int, said: str
+) -> None:
+    """With the settings that lead there."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "example")
+
+    failed = bare("nodes", "list", "--region", "eu-central-1")
+
+    assert (failed.code, failed.out) == (code, "")
+    assert said in failed.err
+
+
+@pytest.mark.parametrize("code", ["ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId"])
+def test_credentials_that_have_expired_are_to_be_renewed(cli: Cli, cloud: LocalCloud, code: str) -> None:
+    """Trying again would not help, so nobody is told to."""
+    cloud.faults.error("sts", "GetCallerIdentity", status=403, code=code)
+    try:
+        refused = cli("nodes", "list")
+    finally:
+        cloud.faults.clear()
+
+    assert (refused.code, refused.out) == (2, "")
+    assert "sign in to AWS" in refused.err
+
+
+def test_a_reader_that_has_gone_is_no_error(tmp_path: Path) -> None:
+    """As with `| head`: no line on stderr, and the exit code that a shell gives to it."""
+    code = "import sys; from moorings.cli.main import main; sys.argv[1:] = ['version']; main()"
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as pipe:
+        ended = subprocess.run(
+            [sys.executable, "-c", code], stdout=pipe, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+
+    assert (ended.returncode, ended.stderr) == (141, "")

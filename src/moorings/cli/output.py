@@ -13,7 +13,7 @@ from moorings.cli.terminal import clean, console_on
 
 
 class Results:
-    """The command's result: text, or with `as_json` exactly one object."""
+    """The command's result: text, or with `as_json` exactly one object, and no text then, whoever prints it."""
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
@@ -26,10 +26,13 @@ class Results:
 
     def line(self, text: str = "", style: str = "") -> None:
         """Print one line of text, which the terminal may break where it ends: what can be copied stays whole."""
-        self._console.print(Text(clean(text), style), soft_wrap=True)
+        if not self.as_json:
+            self._console.print(Text(clean(text), style), soft_wrap=True)
 
     def prose(self, text: str, style: str = "") -> None:
         """Print a sentence; a terminal gets it broken between words, all lines but the first a bit further in."""
+        if self.as_json:
+            return
         text = clean(text)
         blank = " " * (len(text) - len(text.lstrip()) + 2)
         for number, line in enumerate(fold(Text(text, style), self._console.width, further=len(blank))):
@@ -41,7 +44,7 @@ class Results:
 
     def show(self, what: Listing) -> None:
         """Print rows that are made already."""
-        for line in what.lines(self._console.width):
+        for line in what.lines(self._console.width) if not self.as_json else ():
             self._console.print(line, soft_wrap=True)
 
 

@@ -1,0 +1,121 @@
+"""Completion: what is offered where, without an account, and scripts that shells take."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Cli
+
+from moorings.cli import completion
+from moorings.cli.completion import FILES, Shell, candidates, complete
+from moorings.cli.main import command
+
+SCRIPTS = Path(completion.__file__).parent / "completions"
+READERS = {Shell.BASH: ("bash", "-n"), Shell.ZSH: ("zsh", "-n"), Shell.FISH: ("fish", "--no-execute")}
+
+
+def offered(*words: str) -> list[str]:
+    """The candidates for the last word."""
+    return [value for value, _ in candidates(command, words[:-1], words[-1])]
+
+
+def test_commands_are_offered_at_every_level() -> None:
+    """By what they begin with."""
+    assert offered("pa") == ["patch"]
+    assert offered("patch", "c") == ["cancel", "checkpoints"]
+    assert offered("enrolment", "pools", "") == ["show", "validate", "apply"]
+
+
+def test_commands_come_with_what_they_do() -> None:
+    """Shells that can, show it."""
+    assert dict(candidates(command, ["nodes"], "st")) == {"stale": "List nodes that have long been silent."[:-1]}
+
+
+def test_options_and_choices_are_offered() -> None:
+    """Joined by an equals sign, too."""
+    assert offered("patch", "run", "--rollback") == ["--rollback-on"]
+    assert offered("patch", "run", "--rollback-on", "B") == ["Bad", "BadOrUnknown"]
+    assert offered("patch", "run", "--rollback-on=N") == ["--rollback-on=Never"]
+    assert {"--quiet", "--verbose", "--json"} <= set(offered("doctor", "--"))
+
+
+def test_regions_are_those_that_the_sdk_knows() -> None:
+    """Read from its files: no network, no SDK."""
+    assert {"eu-central-1", "eu-central-2"} <= set(offered("nodes", "list", "--region", "eu-c"))
+    assert offered("nodes", "list", "--region", "us-gov-w") == ["us-gov-west-1"]
+
+
+def test_profiles_are_those_that_are_configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In either file, once; what else those files hold is no profile."""
+    (tmp_path / "config").write_text("[default]\n[profile prod]\n[sso-session corp]\n[services local]\n")
+    (tmp_path / "credentials").write_text("[prod]\n[test]\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+
+    assert offered("nodes", "list", "--profile", "") == ["default", "prod", "test"]
+
+
+def test_where_a_file_is_wanted_the_shell_completes_it() -> None:
+    """It knows better how."""
+    assert offered("deploy", "moo") == [FILES]
+    assert offered("patch", "report", "--output", "") == [FILES]
+    assert offered("local", "automation", "validate", "a.yaml", "") == [FILES]
+    assert offered("patch", "watch", "0") == []
+
+
+@pytest.mark.parametrize("words", [["nope", ""], ["patch", "run", "--nope", ""], []], ids=" ".join)
+def test_whoever_types_is_never_disturbed(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever stands there already."""
+    complete(command, "zsh", words)
+
+    assert "Traceback" not in "".join(capsys.readouterr())
+
+
+def test_only_bash_gets_no_descriptions(capsys: pytest.CaptureFixture[str]) -> None:
+    """It cannot show them."""
+    complete(command, "bash", ["nodes", "sta"])
+    complete(command, "fish", ["nodes", "sta"])
+
+    assert capsys.readouterr().out.splitlines() == ["stale", "stale\tList nodes that have long been silent"]
+
+
+@pytest.mark.parametrize("shell", list(Shell))
+def test_every_shell_has_a_script_that_says_where_it_goes(bare: Cli, shell: Shell) -> None:
+    """In its first lines; with --json, in an object."""
+    printed = bare("completion", shell.value)
+
+    assert printed.code == 0
+    assert f"moorings completion {shell.value} >" in "".join(printed.out.splitlines(keepends=True)[:4])
+    assert bare("completion", shell.value, "--json").json == {"shell": shell.value, "script": printed.out}
+
+
+@pytest.mark.parametrize("shell", list(READERS))
+def test_the_shell_takes_its_script(shell: Shell) -> None:
+    """As it reads it, without running it."""
+    reader, *options = READERS[shell]
+    if shutil.which(reader) is None:
+        pytest.skip(f"{reader} is not installed")
+
+    subprocess.run([reader, *options, SCRIPTS / f"moorings.{shell.value}"], check=True, timeout=30)
+
+
+def test_bash_completes_with_it(tmp_path: Path) -> None:
+    """The last word, as if tab were pressed behind it."""
+    program = tmp_path / "moorings"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -c "from moorings.cli.main import main; main()" "$@"\n')
+    program.chmod(0o755)
+    typed = f"source {SCRIPTS / 'moorings.bash'}; COMP_WORDS=(moorings nodes st); COMP_CWORD=2; _moorings; "
+
+    done = subprocess.run(
+        ["bash", "--norc", "-c", typed + 'echo "${COMPREPLY[@]}"'],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    assert done.stdout.split() == ["stale"]
