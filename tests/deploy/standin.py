@@ -127,12 +127,13 @@ def _deploy(client: Any, options: dict[str, list[str]]) -> None:
         Tags=[dict(zip(("Key", "Value"), each.split("=", 1), strict=True)) for each in options["tags"]],
     )
     quickly = {"Delay": 1, "MaxAttempts": 120}
-    described = client.describe_change_set(ChangeSetName=made["Id"])
+    planned = {"StackName": name, "ChangeSetName": made["Id"]}  # both, as the AWS CLI names it
+    described = client.describe_change_set(**planned)
     while described["Status"] in {"CREATE_PENDING", "CREATE_IN_PROGRESS"}:
-        described = client.describe_change_set(ChangeSetName=made["Id"])
+        described = client.describe_change_set(**planned)
     if described["Status"] == "FAILED":  # nothing to change; else the outputs would be missing
         return
-    client.execute_change_set(ChangeSetName=made["Id"])
+    client.execute_change_set(**planned)
     client.get_waiter(f"stack_{kind.lower()}_complete").wait(StackName=name, WaiterConfig=quickly)
 
 

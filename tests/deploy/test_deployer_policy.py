@@ -23,6 +23,7 @@ from moorings.deploy.package import FunctionPlatform, Package, build_layer, func
 from moorings.deploy.rights import LARGEST, Part, Place, Statement, document, size_of, statements
 from moorings.doctor.aws import AwsProbes
 from moorings.doctor.model import Ask
+from moorings.doctor.rights import PURPOSES
 from moorings.doctor.service import examine
 from moorings.errors import CloudFault, Misconfigured
 
@@ -194,6 +195,16 @@ def _covers(pattern: str, resource: str) -> bool:
     return patterns.matches(pattern, resource, shape=patterns.Shape.RESOURCE, variables=None)
 
 
+def test_what_only_the_doctor_asks_is_needed_by_him_alone(deployer: Deployer) -> None:
+    """Without that document everything is deployed and removed all the same."""
+    doctors = {each.sid for each in statements(deployer.place) if each.part is Part.DOCTOR}
+
+    assert not {use.statement for one in deployer.calls if one.principal.via for use in one.uses} & doctors
+    # Direct ones: what no deployment, update or removal calls.
+    made = [action for each in statements(deployer.place) if each.sid in doctors for action in each.actions]
+    assert not [action for action in made if action.partition(":")[2].startswith(("Create", "Delete", "Put", "Update"))]
+
+
 def test_an_open_resource_is_where_the_service_knows_none(deployer: Deployer) -> None:
     """Everything that was asked for on a resource of its own is allowed there, not everywhere."""
     asked = {(use.action, use.resource) for one in deployer.calls for use in one.uses}
@@ -203,6 +214,10 @@ def test_an_open_resource_is_where_the_service_knows_none(deployer: Deployer) ->
 
     # Listed by name, or all of them at once: then they are asked for on `alarm:*`, which no narrower pattern covers.
     assert on_something == {"cloudwatch:DescribeAlarms"}
+
+
+def test_every_statement_says_what_it_is_for(deployer: Deployer) -> None:
+    assert [each.sid for each in statements(deployer.place)] == list(PURPOSES)
 
 
 def test_nothing_of_a_service_is_given_whole(deployer: Deployer) -> None:

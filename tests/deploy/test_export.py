@@ -1,6 +1,7 @@
 """The exported folder: complete, the same every time, and enough to deploy and remove by its own scripts alone."""
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -60,6 +61,24 @@ def aws(cloud: LocalCloud, tmp_path: Path) -> dict[str, str]:
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{standin.__file__}" "$@"\n')
     program.chmod(0o755)
     return {**cloud.environment(), "PATH": f"{program.parent}:{os.defpath}", "PYTHONWARNINGS": "ignore"}
+
+
+@pytest.fixture
+def by_policy(cloud: LocalCloud, folder: Path, aws: dict[str, str]) -> Iterator[dict[str, str]]:
+    """The same for somebody who holds just the exported policies."""
+    iam, role = cloud.client("iam"), "by-hand"
+    trust = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    # On a path that is passed over when what is left is listed: it is nothing that was deployed.
+    iam.create_role(RoleName=role, Path="/service-role/", AssumeRolePolicyDocument=document)
+    files = {str(path.relative_to(folder)): path for path in folder.rglob("deployer-policy.json")}
+    for name, path in files.items():
+        iam.put_role_policy(RoleName=role, PolicyName=name.replace("/", "-"), PolicyDocument=path.read_text())
+    assert sorted(files) == ["deployer-policy.json", "enrolment/deployer-policy.json", "patching/deployer-policy.json"]
+    yield {**aws, **cloud.environment(cloud.assumed(role))}
+    for name in files:
+        iam.delete_role_policy(RoleName=role, PolicyName=name.replace("/", "-"))
+    iam.delete_role(RoleName=role)
 
 
 def _run(script: Path, *arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -123,7 +142,7 @@ def test_a_directory_that_holds_something_is_left_alone(cloud: LocalCloud, tmp_p
 
 
 def test_both_halves_are_deployed_changed_and_removed_by_the_scripts(
-    account: Account, folder: Path, aws: dict[str, str]
+    account: Account, folder: Path, by_policy: dict[str, str]
 ) -> None:
     network = (
         f"VpcIdForApiGateway={account.vpc}",
@@ -131,23 +150,23 @@ def test_both_halves_are_deployed_changed_and_removed_by_the_scripts(
         "AllowedIPRange=10.0.0.0/8",
     )
     enrolled = _run(
-        folder / "deploy.sh", "enrolment", *network, "AllowNetworkProof=yes", "ApiConcurrency=none", env=aws
+        folder / "deploy.sh", "enrolment", *network, "AllowNetworkProof=yes", "ApiConcurrency=none", env=by_policy
     )
-    patching = _run(folder / "deploy.sh", "patching", f"AllowedScopes={SCOPE}", env=aws)
+    patching = _run(folder / "deploy.sh", "patching", f"AllowedScopes={SCOPE}", env=by_policy)
 
     assert "ApiGatewayInvokeURL\thttps://" in enrolled.stdout, enrolled.stderr
     assert "AWSSystemsManagerAutomationRunbookName\tAzure-PatchVMWithRollback" in patching.stdout, patching.stderr
     _the_bucket_is_private(account)
 
     # What is not given again keeps its value.
-    changed = _run(folder / "deploy.sh", "enrolment", "LogLevel=DEBUG", env=aws)
+    changed = _run(folder / "deploy.sh", "enrolment", "LogLevel=DEBUG", env=by_policy)
     assert changed.returncode == 0, changed.stderr
     stack = Stacks(account.aws, clock=BriefClock()).find("moorings-enrolment")
     assert stack is not None
     assert (stack.parameters["LogLevel"], stack.parameters["AllowNetworkProof"]) == ("DEBUG", "yes")
 
     _activation(account, _deployed(stack.outputs))
-    removed = [_run(folder / "remove.sh", half, env=aws) for half in ("enrolment", "patching")]
+    removed = [_run(folder / "remove.sh", half, env=by_policy) for half in ("enrolment", "patching")]
     assert [each.returncode for each in removed] == [0, 0], removed
     assert "kept: KMS key" in removed[0].stderr
     assert "kept: credentials for Azure below /moorings/azure" in removed[1].stderr

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import moorings
-from moorings.deploy import enrolment, patching, runbooks, templates
+from moorings.deploy import enrolment, patching, rights, runbooks, templates
 from moorings.deploy.artifacts import Artifact, key_of
 from moorings.deploy.halves import Half
 from moorings.deploy.package import DEFAULT_PLATFORM, FunctionPlatform, Package, build, build_layer
@@ -22,6 +22,7 @@ CHECKSUMS = "SHA256SUMS"
 README = "README.txt"
 SCRIPTS = ("deploy.sh", "remove.sh")
 _AZURE_ROLE = "patching/azure-role.json"
+_POLICY = "deployer-policy.json"
 _EXECUTABLE = 0o755
 _COMMANDS = {
     "enrolment": (
@@ -91,6 +92,7 @@ def export(
         _add_enrolment(folder)
     if Half.PATCHING in halves:
         _add_patching(folder, anchors)
+    _add_policies(folder, halves)
     _add_words(folder, halves)
     on_progress(Step(f"writing {directory}"))
     try:
@@ -131,6 +133,15 @@ def _add_patching(folder: _Folder, anchors: Path | None) -> None:
     }
     _add_template(folder, templates.PATCHING, defaults)
     folder.contents[_AZURE_ROLE] = (Path(moorings.__file__).parent / _AZURE_ROLE).read_bytes()
+
+
+def _add_policies(folder: _Folder, halves: tuple[Half, ...]) -> None:
+    """What whoever deploys has to be allowed, in any account and Region: one for both halves, one for each."""
+    chosen = [rights.Part(half.value) for half in halves]
+    for part in (rights.Part.SHARED, *chosen):
+        made = rights.document(part, rights.Place(), parts=chosen)
+        path = _POLICY if part is rights.Part.SHARED else f"{part.value}/{_POLICY}"
+        folder.contents[path] = rights.text_of(made).encode()
 
 
 def _add_template(folder: _Folder, name: str, defaults: Mapping[str, str]) -> None:

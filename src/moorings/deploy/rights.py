@@ -116,7 +116,7 @@ def document(part: Part, place: Place, *, parts: Iterable[Part] = tuple(Part)) -
         if each.part is part:
             # What knows no resource stays by itself, or it would open all the others.
             merged.setdefault((json.dumps(each.conditions), each.resources == ("*",)), []).append(each)
-    return {"Version": "2012-10-17", "Statement": [_merged(group) for group in merged.values()]}
+    return {"Version": "2012-10-17", "Statement": [_merged(group, part) for group in merged.values()]}
 
 
 def text_of(policy: Mapping[str, Any]) -> str:
@@ -129,10 +129,12 @@ def size_of(policy: Mapping[str, Any]) -> int:
     return len("".join(json.dumps(policy, separators=(",", ":")).split()))
 
 
-def _merged(group: list[Statement]) -> dict[str, Any]:
+def _merged(group: list[Statement], part: Part) -> dict[str, Any]:
     first = group[0]
+    how = "ThroughCloudFormation" if first.conditions else "Directly"
+    where = "Anywhere" if first.resources == ("*",) else ""
     merged: dict[str, Any] = {
-        "Sid": first.sid if len(group) == 1 else f"{first.sid}AndMore",
+        "Sid": first.sid if len(group) == 1 else f"{part.value.capitalize()}{how}{where}",
         "Effect": "Allow",
         "Action": sorted({action for each in group for action in each.actions}),
         "Resource": list(dict.fromkeys(resource for each in group for resource in each.resources)),

@@ -29,6 +29,7 @@ from moorings.doctor.model import (
     Unseen,
     Vpc,
 )
+from moorings.doctor.rights import Answers, Question
 from moorings.errors import MooringsError
 
 T = TypeVar("T")
@@ -60,15 +61,20 @@ class AwsProbes:
 
         return _seen("sts:GetCallerIdentity", ask)
 
-    def simulated(self, arn: str, actions: Sequence[str], resource: str = "*") -> Mapping[str, bool] | Unseen:
-        def ask() -> Mapping[str, bool]:
-            found = {}
-            for start in range(0, len(actions), _AT_ONCE):
+    def simulated(self, arn: str, question: Question) -> Answers | Unseen:
+        def ask() -> Answers:
+            found: dict[tuple[str, str], bool] = {}
+            for start in range(0, len(question.actions), _AT_ONCE):
                 pages = self._aws.client("iam").get_paginator("simulate_principal_policy")
-                some = list(actions[start : start + _AT_ONCE])
-                for page in pages.paginate(PolicySourceArn=arn, ActionNames=some, ResourceArns=[resource]):
+                for page in pages.paginate(
+                    PolicySourceArn=arn,
+                    ActionNames=list(question.actions[start : start + _AT_ONCE]),
+                    ResourceArns=list(question.resources),
+                    ContextEntries=[_context_entry(key, values) for key, values in question.context],
+                ):
                     for each in page["EvaluationResults"]:
-                        found[str(each["EvalActionName"])] = each["EvalDecision"] == "allowed"
+                        asked = (str(each["EvalActionName"]), str(each["EvalResourceName"]))
+                        found[asked] = each["EvalDecision"] == "allowed"
             return found
 
         return _seen("iam:SimulatePrincipalPolicy", ask)
@@ -230,6 +236,11 @@ class AwsProbes:
         except MooringsError as error:
             return Unseen(error.message)
         return tuple(anchor_store.warnings(held)) if held else None
+
+
+def _context_entry(key: str, values: Sequence[str]) -> dict[str, Any]:
+    kind = "stringList" if key == "aws:CalledVia" else "string"
+    return {"ContextKeyName": key, "ContextKeyValues": list(values), "ContextKeyType": kind}
 
 
 def _seen(call: str, ask: Callable[[], T]) -> T | Unseen:

@@ -1,10 +1,10 @@
 """Findings about who asks: identity, rights, clock. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import timedelta
 
 from moorings.doctor.model import Caller, Finding, State, Unseen
-from moorings.doctor.rights import PURPOSES
+from moorings.doctor.rights import PURPOSES, Missing
 
 # Signatures are refused at five minutes, but tokens and attested documents are dated more strictly.
 LARGEST_SKEW = timedelta(minutes=1)
@@ -76,38 +76,35 @@ def role_of(arn: str) -> str:
     return f"{head.replace(':sts:', ':iam:')}:role/{rest.partition('/')[0]}" if mark else arn
 
 
-def rights(caller: Caller | Unseen, simulated: Mapping[str, bool] | Unseen) -> list[Finding]:
-    """Every missing action by name."""
+def rights(caller: Caller | Unseen, missing: Sequence[Missing] | Unseen) -> list[Finding]:
+    """What is not allowed, statement by statement of the deployer's policy, every action by name."""
     if isinstance(caller, Unseen):
         return []
     if caller.is_root:
         what = "root needs no rights; policies of an organization were not looked at"
         return [Finding(check="rights", state=State.OK, subject="rights", what=what)]
-    if isinstance(simulated, Unseen):
-        command = f"aws iam simulate-principal-policy --policy-source-arn {role_of(caller.arn)} --action-names"
+    if isinstance(missing, Unseen):
         return [
             Finding(
                 check="rights",
                 state=State.UNKNOWN,
                 subject="rights",
-                what=f"cannot be seen: {simulated.why}",
-                means="a missing right is found out while deploying; somebody who may simulate can ask now",
-                command=f"{command} {' '.join(PURPOSES)}",
+                what=f"cannot be seen: {missing.why}",
+                means="a missing right is found out while deploying; have somebody compare it with what is needed",
+                command="moorings policy shared",
             )
         ]
-    simulate = f"aws iam simulate-principal-policy --policy-source-arn {role_of(caller.arn)}"
-    missing = [action for action, allowed in simulated.items() if not allowed]
     if not missing:
-        what = f"all {len(simulated)} actions are allowed; conditions were not looked at"
+        what = "all that deploying and removing need is allowed; policies of an organization were not looked at"
         return [Finding(check="rights", state=State.OK, subject="rights", what=what)]
     return [
         Finding(
             check="rights",
             state=State.ACT,
-            subject=action,
-            what="is not allowed",
-            means=f"needed to {PURPOSES.get(action, 'deploy')}",
-            command=f"{simulate} --action-names {action}",
+            subject=PURPOSES[each.statement.sid],
+            what=f"not allowed: {', '.join(each.actions)}",
+            means=f"needed on {', '.join(each.statement.resources)}; the policy to ask for is printed by",
+            command=f"moorings policy {each.statement.part.value}",
         )
-        for action in missing
+        for each in missing
     ]

@@ -17,6 +17,7 @@ from moorings.doctor.model import (
     Unseen,
     Vpc,
 )
+from moorings.doctor.rights import Answers, Question
 
 
 class Probes(Protocol):
@@ -25,8 +26,8 @@ class Probes(Protocol):
     def caller(self) -> Caller | Unseen:
         """Who is signed in."""
 
-    def simulated(self, arn: str, actions: Sequence[str], resource: str = "*") -> Mapping[str, bool] | Unseen:
-        """Action → whether the identity's policies allow it on that resource."""
+    def simulated(self, arn: str, question: Question) -> Answers | Unseen:
+        """Action and resource → whether the identity's policies allow it."""
 
     def lambda_limits(self) -> LambdaLimits | Unseen:
         """Concurrent executions that the account has."""

