@@ -44,6 +44,7 @@ FURTHER: Mapping[str, tuple[Update, ...]] = {
     "taken-over": GOOD,
     "interrupted": GOOD,
     "protected": BREAKS,
+    "updated": GOOD,
     "fleet-1": GOOD,
     "fleet-2": BREAKS,
     "fleet-3": (),
