@@ -14,6 +14,7 @@ from tests.deploy.publisher import pem
 from moorings.clouds.aws import Aws
 from moorings.doctor.aws import AwsProbes
 from moorings.doctor.model import Bucket, Caller, LambdaLimits, Parameter, Subscriptions, Unseen
+from moorings.doctor.rights import Question
 
 ROLE = "arn:aws:iam::111122223333:role/Deployer"
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -37,20 +38,53 @@ def _answering(service: str, tell: Callable[[Stubber], None]) -> Iterator[AwsPro
         stub.assert_no_pending_responses()
 
 
-def test_simulated_rights_are_read_by_action_over_all_pages() -> None:
-    def result(action: str, decision: str) -> dict[str, Any]:
-        return {"EvalActionName": action, "EvalDecision": decision, "EvalResourceName": "*"}
+QUESTION = Question(
+    actions=("s3:GetObject", "kms:CreateKey"),
+    resources=("arn:aws:s3:::b/1", "*"),
+    context=(("aws:CalledVia", ("cloudformation.amazonaws.com",)), ("iam:PassedToService", ("lambda.amazonaws.com",))),
+)
+
+
+def test_simulated_rights_are_read_by_action_and_resource_over_all_pages() -> None:
+    def result(action: str, resource: str, decision: str) -> dict[str, Any]:
+        return {"EvalActionName": action, "EvalDecision": decision, "EvalResourceName": resource}
+
+    expected = {
+        "PolicySourceArn": ROLE,
+        "ActionNames": ["s3:GetObject", "kms:CreateKey"],
+        "ResourceArns": ["arn:aws:s3:::b/1", "*"],
+        "ContextEntries": [
+            {
+                "ContextKeyName": "aws:CalledVia",
+                "ContextKeyValues": ["cloudformation.amazonaws.com"],
+                "ContextKeyType": "stringList",
+            },
+            {
+                "ContextKeyName": "iam:PassedToService",
+                "ContextKeyValues": ["lambda.amazonaws.com"],
+                "ContextKeyType": "string",
+            },
+        ],
+    }
 
     def tell(stub: Stubber) -> None:
-        first = {"EvaluationResults": [result("s3:GetObject", "allowed")], "IsTruncated": True, "Marker": "m"}
-        rest = [result("kms:CreateKey", "implicitDeny"), result("iam:PassRole", "explicitDeny")]
-        stub.add_response("simulate_principal_policy", first)
+        first = {
+            "EvaluationResults": [result("s3:GetObject", "arn:aws:s3:::b/1", "allowed")],
+            "IsTruncated": True,
+            "Marker": "m",
+        }
+        rest = [result("s3:GetObject", "*", "implicitDeny"), result("kms:CreateKey", "*", "explicitDeny")]
+        stub.add_response("simulate_principal_policy", first, expected)
         stub.add_response("simulate_principal_policy", {"EvaluationResults": rest, "IsTruncated": False})
 
     with _answering("iam", tell) as probes:
-        found = probes.simulated(ROLE, ["s3:GetObject", "kms:CreateKey", "iam:PassRole"])
+        found = probes.simulated(ROLE, QUESTION)
 
-    assert found == {"s3:GetObject": True, "kms:CreateKey": False, "iam:PassRole": False}
+    assert found == {
+        ("s3:GetObject", "arn:aws:s3:::b/1"): True,
+        ("s3:GetObject", "*"): False,
+        ("kms:CreateKey", "*"): False,
+    }
 
 
 def test_who_may_not_simulate_sees_why() -> None:
@@ -58,7 +92,7 @@ def test_who_may_not_simulate_sees_why() -> None:
         stub.add_client_error("simulate_principal_policy", "AccessDenied", "not authorized", http_status_code=403)
 
     with _answering("iam", tell) as probes:
-        found = probes.simulated(ROLE, ["s3:GetObject"])
+        found = probes.simulated(ROLE, QUESTION)
 
     assert isinstance(found, Unseen)
     assert "iam:SimulatePrincipalPolicy" in found.why

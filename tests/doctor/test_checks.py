@@ -1,13 +1,14 @@
 """What the doctor makes of what was seen: states, meanings and commands, without any cloud."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
 
 from moorings.deploy import templates
+from moorings.deploy.rights import Place, Statement, statements
 from moorings.doctor import checks_account as account
 from moorings.doctor import checks_credentials as credentials
 from moorings.doctor import checks_network as network
@@ -32,8 +33,10 @@ from moorings.doctor.model import (
     Unseen,
     Vpc,
 )
+from moorings.doctor.rights import PURPOSES, Missing, Question
 from moorings.doctor.service import examine
 
+PLACE = Place(account="111122223333", region="eu-central-1")
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 DENIED = Unseen("ssm:GetServiceSetting is not allowed")
 ROLE = Caller(arn="arn:aws:sts::111122223333:assumed-role/Deployer/me", account="111122223333", ahead=timedelta(0))
@@ -87,18 +90,29 @@ def test_a_clock_may_be_a_minute_off(seconds: int, state: State) -> None:
     assert _of(account.clock(skewed), "clock-skew").state is state
 
 
-def test_every_missing_action_is_named_with_its_purpose() -> None:
-    found = account.rights(ROLE, {"lambda:CreateFunction": True, "kms:CreateKey": False, "iam:PassRole": False})
+def _statement(sid: str) -> Statement:
+    return next(each for each in statements(PLACE) if each.sid == sid)
 
-    assert [each.subject for each in found] == ["kms:CreateKey", "iam:PassRole"]
-    assert found[0].means == "needed to make the key of activation codes"
-    assert found[0].command.endswith("arn:aws:iam::111122223333:role/Deployer --action-names kms:CreateKey")
+
+def test_every_missing_action_is_named_with_what_it_is_for_and_where_to_find_the_policy() -> None:
+    lacking = (
+        Missing(statement=_statement("NewKeys"), actions=("kms:CreateKey",)),
+        Missing(statement=_statement("EnrolmentCodes"), actions=("ssm:DeleteParameter",)),
+    )
+
+    found = account.rights(ROLE, lacking)
+
+    assert [each.subject for each in found] == ["make these keys", "sweep the codes of activations"]
+    assert [each.what for each in found] == ["not allowed: kms:CreateKey", "not allowed: ssm:DeleteParameter"]
+    assert "arn:aws:ssm:eu-central-1:111122223333:parameter/moorings/moorings-enrolment-*" in found[1].means
+    assert [each.command for each in found] == ["moorings policy shared", "moorings policy enrolment"]
 
 
 def test_rights_that_nobody_may_simulate_are_unknown_and_root_needs_none() -> None:
     assert _of(account.rights(ROLE, DENIED), "rights").state is State.UNKNOWN
     root = replace(ROLE, arn="arn:aws:iam::111122223333:root")
-    assert _of(account.rights(root, {}), "rights").state is State.OK
+    assert _of(account.rights(root, ()), "rights").state is State.OK
+    assert _of(account.rights(ROLE, ()), "rights").state is State.OK
 
 
 @pytest.mark.parametrize(
@@ -369,28 +383,90 @@ def test_a_bucket_that_is_open_says_how_to_close_it() -> None:
     assert _of(credentials.bucket("b", closed), "artifact-bucket").state is State.OK
 
 
-class _Narrow:
-    """An identity that may work on its own stacks' resources alone."""
+class _Holder:
+    """An identity with given statements of the policy, asked as IAM would ask: by actions, resources and context."""
 
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, str]] = []
+    def __init__(self, *held: Statement) -> None:
+        self._held = held
+        self.asked: list[Question] = []
 
-    def simulated(self, arn: str, actions: Sequence[str], resource: str = "*") -> dict[str, bool]:
+    def simulated(self, arn: str, question: Question) -> dict[tuple[str, str], bool]:
         assert arn == "arn:aws:iam::111122223333:role/Deployer"
-        self.asked += [(each, resource) for each in actions]
-        return dict.fromkeys(actions, "/en" in resource or ":en" in resource or "artifacts" in resource)
+        self.asked.append(question)
+        brought = dict(question.context)
+        pairs = [(action, resource) for action in question.actions for resource in question.resources]
+        return {pair: any(_allows(each, pair, brought) for each in self._held) for pair in pairs}
 
     def __getattr__(self, name: str) -> Any:
         return lambda *_: ROLE if name == "caller" else None
 
 
-def test_rights_on_just_what_the_stacks_make_are_enough() -> None:
-    narrow: Any = _Narrow()
-    ask = Ask(region="eu-central-1", enrolment="en", patching="en", groups=frozenset({Group.RIGHTS}))
+def _allows(statement: Statement, pair: tuple[str, str], brought: dict[str, Any]) -> bool:
+    action, resource = pair
+    wanted = [(key, values) for tests in statement.conditions.values() for key, values in tests.items()]
+    fits = all(
+        any(fnmatchcase(one, value) for one in brought.get(key, ()) for value in values) for key, values in wanted
+    )
+    return action in statement.actions and fits and any(fnmatchcase(resource, each) for each in statement.resources)
 
-    missing = {each.subject for each in examine(ask, narrow).needing_action}
 
-    assert ("lambda:CreateFunction", "arn:aws:lambda:eu-central-1:111122223333:function:en-Function-1") in narrow.asked
-    assert ("iam:PassRole", "arn:aws:iam::111122223333:role/en-Role-1") in narrow.asked
-    assert "kms:CreateKey" in missing
-    assert not {each for each in missing if each.startswith(("lambda:", "iam:", "dynamodb:", "cloudformation:", "s3:"))}
+RIGHTS = Ask(
+    region="eu-central-1", enrolment="moorings-enrolment", patching="moorings-patching",
+    groups=frozenset({Group.RIGHTS}),
+)  # fmt: skip
+
+
+def _told(*held: Statement) -> tuple[Finding, ...]:
+    probes: Any = _Holder(*held)
+    return examine(RIGHTS, probes).needing_action
+
+
+def test_whoever_holds_just_the_policy_lacks_nothing() -> None:
+    assert _told(*statements(PLACE)) == ()
+
+
+def test_whoever_may_do_everything_is_asked_in_few_calls() -> None:
+    everything = [replace(each, resources=("*",)) for each in statements(PLACE)]
+    probes: Any = _Holder(*everything)
+
+    assert examine(RIGHTS, probes).well
+    # Direct calls, calls through CloudFormation, and what has further conditions.
+    assert len(probes.asked) <= 8
+
+
+@pytest.mark.parametrize(
+    ("sid", "action"), [("Tables", "dynamodb:UpdateTimeToLive"), ("FunctionRoles", "iam:PassRole")]
+)
+def test_one_action_less_is_the_one_that_is_named(sid: str, action: str) -> None:
+    held = [
+        replace(each, actions=tuple(one for one in each.actions if one != action)) if each.sid == sid else each
+        for each in statements(PLACE)
+    ]
+
+    (found,) = _told(*held)
+
+    assert (found.subject, found.what) == (PURPOSES[sid], f"not allowed: {action}")
+
+
+def test_a_right_for_one_half_alone_is_not_enough_for_both() -> None:
+    held = [
+        replace(each, resources=tuple(one for one in each.resources if "moorings-patching" not in one))
+        if each.sid == "Functions"
+        else each
+        for each in statements(PLACE)
+    ]
+
+    (found,) = _told(*held)
+
+    assert found.subject == "make the functions"
+
+
+def test_a_right_that_holds_for_direct_calls_alone_is_none_for_cloudformation() -> None:
+    through = _statement("Dashboards")
+
+    (found,) = _told(
+        *(each for each in statements(PLACE) if each != through),
+        replace(through, conditions={"StringEquals": {"aws:CalledVia": ("x",)}}),
+    )
+
+    assert found.subject == "make the dashboards"

@@ -1,6 +1,7 @@
 """The doctor on a local cloud: before deploying, with both stacks, and after somebody changed things by hand."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import pytest
@@ -8,8 +9,10 @@ from tests.deploy.conftest import Account, BriefClock, new_account
 
 from localcloud.cloud import LocalCloud
 from moorings.clock import SystemClock
+from moorings.clouds.aws import Aws
 from moorings.deploy import enrolment, patching
 from moorings.deploy.package import function_platform
+from moorings.deploy.rights import Place, Statement, statements
 from moorings.doctor.aws import AwsProbes
 from moorings.doctor.catalogue import CHECKS
 from moorings.doctor.model import Ask, Finding, Group, Report, State
@@ -116,17 +119,39 @@ def test_what_somebody_changed_by_hand_is_named(standing: Standing) -> None:
     assert told["alarms-there"].subject == "KeeperErrorsAlarm"
 
 
-def test_rights_are_simulated_by_action(standing: Standing) -> None:
-    aws = standing.account.aws
-    probes = AwsProbes(aws, clock=SystemClock(), anchors=None)
-    described = aws.client("cloudformation").describe_stacks(StackName=standing.ask.patching)["Stacks"][0]["Outputs"]
-    role = next(each["OutputValue"] for each in described if each["OutputKey"] == "FunctionRoleArn")
-    table = next(each["OutputValue"] for each in described if each["OutputKey"] == "GuardTable")
-    arn = f"arn:aws:dynamodb:{aws.region}:{aws.account}:table/{table}"
+def test_rights_are_simulated_by_the_policies_that_a_role_has(standing: Standing) -> None:
+    """Before anything is made: whoever holds the policy lacks nothing; a right less is named, and no other."""
+    cloud, aws = standing.account.cloud, standing.account.aws
+    place = Place(account=aws.account, region=aws.region, enrolment="en", patching="pa")
+    held = [each for each in statements(place) if each.sid != "PatchingLayer"]
+    for role, given in (("holder", statements(place)), ("lacking", held)):
+        _make_role(aws, role, given)
 
-    found = probes.simulated(role, ["dynamodb:GetItem", "dynamodb:DeleteTable"], arn)
+    holder, lacking = (
+        examine(
+            replace(standing.ask, groups=frozenset({Group.RIGHTS})),
+            AwsProbes(
+                Aws(region=aws.region, session=cloud.session(cloud.assumed(role))), clock=SystemClock(), anchors=None
+            ),
+        )
+        for role in ("holder", "lacking")
+    )
 
-    assert found == {"dynamodb:GetItem": True, "dynamodb:DeleteTable": False}
+    assert {each.state for each in holder.findings} == {State.OK}
+    (found,) = lacking.needing_action
+    assert found.what == ("not allowed: lambda:DeleteLayerVersion, lambda:GetLayerVersion, lambda:PublishLayerVersion")
+
+
+def _make_role(aws: Aws, role: str, held: Sequence[Statement]) -> None:
+    iam = aws.client("iam")
+    trust = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    iam.create_role(RoleName=role, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}))
+    written = [
+        {"Effect": "Allow", "Action": each.actions, "Resource": each.resources, "Condition": each.conditions}
+        for each in held
+    ]
+    document = json.dumps({"Version": "2012-10-17", "Statement": written})
+    iam.put_role_policy(RoleName=role, PolicyName="held", PolicyDocument=document)
 
 
 def test_a_group_alone_asks_for_nothing_else(standing: Standing) -> None:
