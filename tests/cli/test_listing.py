@@ -65,6 +65,13 @@ def test_a_hosts_name_is_broken_after_a_dot_only_where_it_does_not_fit() -> None
     assert [line.plain for line in fold(Text("10.20.30.40/16 13:55:38"), 8)] == ["10.20.30.40/16", "13:55:38"]
 
 
+def test_an_arn_is_whole() -> None:
+    """It is copied; its row is told with names, where there is no room for columns."""
+    arn = "arn:aws:iam::111122223333:role/moorings-patching-AutomationRole-96vgy35tt3b0"
+
+    assert drawn(("DEPLOYED", ""), ("role of runs", arn), width=60) == ["role of runs", f"  {arn}"]
+
+
 def test_a_cell_cannot_move_the_cursor() -> None:
     """Servers choose their own names."""
     assert "\x1b" not in "".join(drawn(("NAME",), ("evil\x1b[2J",), width=80))

@@ -72,6 +72,30 @@ def test_a_step_that_failed_took_no_time_worth_telling(said: Said, seconds: Seco
     assert "✓" not in stream.getvalue()
 
 
+def test_the_time_that_a_person_thinks_is_no_steps_time(
+    said: Said, seconds: Seconds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor that of the work around it."""
+    talk, stream = said(Loudness.NORMAL)
+
+    class Person(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+        def readline(self, _most: int | None = -1, /) -> str:
+            seconds.now += 60
+            return "y\n"
+
+    monkeypatch.setattr("sys.stdin", Person())
+    with talk.working("deploying"):
+        talk.now("planning")
+        seconds.now += 2
+        assert talk.ask("Create it?")
+
+    assert "✓ planning (2.0 s)" in stream.getvalue()
+    assert "✓ deploying (2.0 s)" in stream.getvalue()
+
+
 def test_quiet_says_what_failed_and_nothing_else(said: Said, seconds: Seconds) -> None:
     """Not even in a terminal."""
     talk, stream = said(Loudness.QUIET)

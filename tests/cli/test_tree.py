@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -107,6 +108,28 @@ def test_a_mistyped_command_is_told_what_may_have_been_meant(bare: Cli, typed: t
 def test_a_mistyped_option_is_told_what_there_is(bare: Cli) -> None:
     """The nearest ones."""
     assert "--offline" in bare("nodes", "list", "--ofline").err
+
+
+# What starts a cloud, fetches something or stays; the others end at once where there is no account.
+STAYS = {"moorings demo", "moorings local up", "moorings anchors update", "moorings local automation run"}
+LEAVES = [(path, text) for path, found, text in ALL if not hasattr(found, "list_commands") and path not in STAYS]
+
+
+@pytest.mark.parametrize(("path", "text"), LEAVES, ids=[path for path, _ in LEAVES])
+def test_with_json_every_command_answers_in_json_however_it_ends(
+    bare: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, path: str, text: str
+) -> None:
+    """One object on stdout, or nothing there and one object on the last line of stderr. Its example is what is run."""
+    monkeypatch.chdir(tmp_path)
+    line = next(line for line in examples(text) if line.startswith(path))
+
+    ended = bare(*shlex.split(line)[1:], "--json")
+
+    if ended.code in {0, 1}:
+        assert isinstance(ended.json, dict)
+    else:
+        assert ended.out == ""
+        assert json.loads(ended.err.splitlines()[-1])["exit_code"] == ended.code
 
 
 TELLS_MODULES = """

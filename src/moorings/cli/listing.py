@@ -16,7 +16,8 @@ from moorings.cli.terminal import clean
 GAPS = (2, 1)  # blanks between columns; the narrower gap where only it has room
 LEAST_PROSE = 24  # columns that a text needs, of which there are more than twice as many
 _INDENT = 2  # blanks before all lines of a row but its first
-_AFTER = re.compile(r"(?<=[./:,=])(?=[^\W\d])")  # where a long word, such as a host's name, may be broken
+_HOST = re.compile(r"[\w-]+(\.[\w-]+)+")
+_LABEL = re.compile(r"(?<=\.)(?=[^\W\d])")  # where a host's name may be broken; ARNs and addresses are copied
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ def _cramped(widths: Sequence[int], natural: Sequence[int]) -> bool:
 def fold(text: Text, width: int, *, further: int = 0) -> list[Text]:
     """`text` in lines of at most `width`, all but the first shorter by `further`.
 
-    They are broken between words; a word that is longer is broken after a dot, slash or colon, or not at all.
+    They are broken between words; a host's name that is longer is broken after a dot, any other word not at all.
     """
     lines: list[Text] = []
     for paragraph in text.split("\n", allow_blank=True):
@@ -139,13 +140,18 @@ def fold(text: Text, width: int, *, further: int = 0) -> list[Text]:
 def _breaks(plain: str, width: int) -> Iterator[int]:
     """Where `plain` may be broken, in order, its end included; within a word only if no line has room for it."""
     for word in re.finditer(r"\s*\S+\s*", plain):
-        if len(word[0].strip()) > width:
-            yield from (word.start() + each.start() for each in _AFTER.finditer(word[0]))
+        bare = word[0].strip()
+        if len(bare) > width and _HOST.fullmatch(bare):
+            yield from (word.start() + each.start() for each in _LABEL.finditer(word[0]))
         yield word.end()
 
 
 def _longest_word(plain: str) -> int:
-    return max((len(part) for word in plain.split() for part in _AFTER.split(word)), default=0)
+    return max((len(part) for word in plain.split() for part in _parts(word)), default=0)
+
+
+def _parts(word: str) -> list[str]:
+    return _LABEL.split(word) if _HOST.fullmatch(word) else [word]
 
 
 def _stripped(text: Text) -> Text:

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from moorings.cli.output import Results, counted
+from moorings.deploy.halves import PATCHING_STACK
 
 if TYPE_CHECKING:
     from moorings.deploy.patching import Deployed, Removed
@@ -16,6 +17,7 @@ def deployed_json(deployed: "Deployed") -> dict[str, Any]:
 
 def show_deployed(results: Results, deployed: "Deployed") -> None:
     """What `deploy` prints."""
+    place = f" --stack-name {deployed.stack}" if deployed.stack != PATCHING_STACK else ""
     rows = [
         ("stack", f"{deployed.stack} in {deployed.region}"),
         ("runbook", deployed.runbook),
@@ -29,6 +31,8 @@ def show_deployed(results: Results, deployed: "Deployed") -> None:
     results.table(("DEPLOYED", ""), rows)
     results.line()
     results.prose("A node is patched with")
+    results.line(f"  moorings patch run mi-…{place}", style="bold")
+    results.prose("or, without Moorings, with")
     results.line(
         f"  aws ssm start-automation-execution --document-name {deployed.runbook} --parameters InstanceId=mi-…",
         style="bold",

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from moorings.cli.listing import Listing, listing
-from moorings.cli.output import Results
+from moorings.cli.output import Results, counted
 from moorings.cli.talk import Talk
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ class DeployProgress:
         if ask or not self._talk.quiet:
             self._talk.show(plan_table(planned))
         verb = "Create" if planned.creates else "Change"
-        return not ask or self._talk.ask(f"{verb} stack {planned.stack} like this?")
+        changes = counted(len(planned.changes), "resource" if planned.creates else "change")
+        return not ask or self._talk.ask(f"{verb} stack {planned.stack} like this ({changes})?")
 
     def _resource(self, event: "StackEvent") -> None:
         if event.failed:

@@ -30,6 +30,7 @@ class Talk:
         self.loudness = loudness()
         self._clock = clock
         self._status: Status | None = None
+        self._asked = 0.0  # seconds that a person took to answer: no step's time
         self._timing = False
         self._step: tuple[str, float] | None = None  # what goes on within the work, and since when
 
@@ -52,13 +53,14 @@ class Talk:
     def working(self, text: str, *, always_timed: bool = False) -> Iterator[None]:
         """Show that `text` goes on until the block ends: a spinner in a terminal, a line elsewhere.
 
-        Once it ends well, a line says how long it took, if that was long or `always_timed`; so for steps within.
+        Once it ends well, a line says how long it took, if that was long, and so for steps within. With `always_timed`
+        it says so in any case, and steps within show only while they last.
         """
-        began, outer = self._clock(), self._timing
+        began, outer = self._worked(), self._timing
         if not self.live or (self._status is not None and not always_timed):
             self.say(text)  # no spinner will show it
         with self._spinning(text):
-            self._timing = True
+            self._timing = not always_timed
             try:
                 yield
                 self._end_step()
@@ -86,7 +88,7 @@ class Talk:
         """What goes on now: replaces the spinner's text, or is said."""
         if self._timing:
             self._end_step()
-            self._step = (text, self._clock())
+            self._step = (text, self._worked())
         if self._status is not None:
             self._status.update(Text(clean(text)))
         else:
@@ -116,11 +118,10 @@ class Talk:
         self.require_somebody(question)
         if self._status is not None:
             self._status.stop()  # it would draw over the question
-        asked = self._clock()
+        began = self._clock()
         self.console.print(Text.assemble(clean(question), (" [y/N] ", "bold")), end="")
         answer = sys.stdin.readline().strip().lower()
-        if self._step is not None:  # how long a person thinks is not how long a step takes
-            self._step = (self._step[0], self._step[1] + self._clock() - asked)
+        self._asked += self._clock() - began
         if self._status is not None:
             self._status.start()
         return answer in {"y", "yes"}
@@ -156,7 +157,11 @@ class Talk:
         if self._step is not None:
             self._tell_time(*self._step, least=WORTH_TELLING)
 
+    def _worked(self) -> float:
+        """Seconds that nobody was asked in."""
+        return self._clock() - self._asked
+
     def _tell_time(self, text: str, began: float, *, least: float) -> None:
-        took = self._clock() - began
+        took = self._worked() - began
         if took >= least:
             self.say(f"{text} ({took:.1f} s)", mark="done")
