@@ -9,6 +9,7 @@ from pathlib import Path
 
 from docs.generator import (
     costs,
+    deployer,
     doctor,
     enrolment,
     http,
@@ -73,6 +74,8 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "roles": templates.roles,
     "cost-inputs": costs.inputs,
     "cost-rounds": costs.rounds,
+    "deployer-rights": deployer.purposes,
+    "deployer-open": deployer.open_ones,
     "doctor-checks": doctor.checks,
     "doctor-not-local": doctor.not_local,
 }
