@@ -61,7 +61,7 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _statements(template: Template) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+def statements_of(template: Template) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """Place, kind (identity, trust or resource) and statement of every policy."""
     for name, resource in template["Resources"].items():
         properties = resource.get("Properties", {})
@@ -110,7 +110,7 @@ def _topics(template: Template) -> Findings:
 
 
 def _actions(template: Template) -> Findings:
-    for name, kind, statement in _statements(template):
+    for name, kind, statement in statements_of(template):
         if {"NotAction", "NotResource", "NotPrincipal"} & statement.keys():
             yield f"{name}: a statement by what it is not"
         wide = [action for action in _listed(statement["Action"]) if "*" in action]
@@ -121,13 +121,13 @@ def _actions(template: Template) -> Findings:
 
 def _resources(template: Template) -> Findings:
     """`*` only for calls that know no resources; which those are is `UNLIMITED` in the tests of each template."""
-    for name, kind, statement in _statements(template):
+    for name, kind, statement in statements_of(template):
         if kind == "identity" and statement.get("Resource") == "*" and not statement.get("Sid"):
             yield f"{name}: everything, for no reason that is told"
 
 
 def _strangers(template: Template) -> Findings:
-    for name, kind, statement in _statements(template):
+    for name, kind, statement in statements_of(template):
         if statement["Effect"] != "Allow" or kind == "identity":
             continue
         if statement["Principal"] == "*" and not _is_guarded(template["Resources"][name], statement):
