@@ -87,7 +87,7 @@ class Command(TyperCommand):
         pieces = [self.options_metavar] if self.options_metavar else []
         for each in self.params:
             if isinstance(each, TyperArgument):
-                name = each.display_name_raw + ("..." if each.nargs != 1 else "")
+                name = (each.metavar or each.name) + ("..." if each.nargs != 1 else "")
                 pieces.append(name if each.required else f"[{name}]")
         return pieces
 
