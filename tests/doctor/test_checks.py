@@ -100,12 +100,12 @@ def test_every_missing_action_is_named_with_what_it_is_for_and_where_to_find_the
         Missing(statement=_statement("EnrolmentCodes"), actions=("ssm:DeleteParameter",)),
     )
 
-    found = account.rights(ROLE, lacking)
+    shared, enrolment = account.rights(ROLE, lacking)
 
-    assert [each.subject for each in found] == ["make these keys", "sweep the codes of activations"]
-    assert [each.what for each in found] == ["not allowed: kms:CreateKey", "not allowed: ssm:DeleteParameter"]
-    assert "arn:aws:ssm:eu-central-1:111122223333:parameter/moorings/moorings-enrolment-*" in found[1].means
-    assert [each.command for each in found] == ["moorings policy shared", "moorings policy enrolment"]
+    assert shared.what == "1 not allowed: kms:CreateKey"
+    assert shared.means == "needed to make these keys: attach the policy that this prints"
+    assert (shared.command, enrolment.command) == ("moorings policy shared", "moorings policy enrolment")
+    assert enrolment.what == "1 not allowed: ssm:DeleteParameter"
 
 
 def test_rights_that_nobody_may_simulate_are_unknown_and_root_needs_none() -> None:
@@ -316,6 +316,17 @@ def test_alarms_without_a_topic_are_worth_knowing() -> None:
     assert _of(stacks.heard(stacks.ENROLMENT, silent, {}), "alarms-heard").state is State.ADVICE
 
 
+def test_the_command_that_deploys_can_be_run_as_it_stands() -> None:
+    back = replace(STACK, status="UPDATE_ROLLBACK_COMPLETE")
+
+    again = _of(stacks.status(stacks.ENROLMENT, STACK.name, back), "stack-status").command
+    first = _of(stacks.status(stacks.PATCHING, "p", None), "stack-status").command
+
+    way_in = "--vpc-endpoint vpce-0123456789abcdef0 --no-allow-network-proof"
+    assert again == f"moorings enrolment deploy --stack-name moorings-enrolment {way_in}"
+    assert first == "moorings patch deploy --stack-name p --scope /subscriptions/ID"
+
+
 def test_anchors_that_end_are_told_one_by_one() -> None:
     found = credentials.anchors(
         ("Root A ends at 2026-12-01: moorings anchors update", "Root B is expired (2026-01-01)")
@@ -445,7 +456,8 @@ def test_one_action_less_is_the_one_that_is_named(sid: str, action: str) -> None
 
     (found,) = _told(*held)
 
-    assert (found.subject, found.what) == (PURPOSES[sid], f"not allowed: {action}")
+    assert found.what == f"1 not allowed: {action}"
+    assert PURPOSES[sid] in found.means
 
 
 def test_a_right_for_one_half_alone_is_not_enough_for_both() -> None:
@@ -458,7 +470,7 @@ def test_a_right_for_one_half_alone_is_not_enough_for_both() -> None:
 
     (found,) = _told(*held)
 
-    assert found.subject == "make the functions"
+    assert found.means.startswith("needed to make the functions:")
 
 
 def test_a_right_that_holds_for_direct_calls_alone_is_none_for_cloudformation() -> None:
@@ -469,4 +481,4 @@ def test_a_right_that_holds_for_direct_calls_alone_is_none_for_cloudformation() 
         replace(through, conditions={"StringEquals": {"aws:CalledVia": ("x",)}}),
     )
 
-    assert found.subject == "make the dashboards"
+    assert found.means.startswith("needed to make the dashboards:")

@@ -248,7 +248,8 @@ def _seen(call: str, ask: Callable[[], T]) -> T | Unseen:
         with calling(call):
             return ask()
     except MooringsError as error:
-        return Unseen(error.message)
+        # Who is not allowed what on which resource: the first is on the screen, the second the call's own name.
+        return Unseen(error.message.partition(": User: ")[0])
 
 
 def _if_there(call: str, ask: Callable[[], T | None]) -> T | Unseen | None:

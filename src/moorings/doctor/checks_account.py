@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
+from moorings.deploy.rights import Part
 from moorings.doctor.model import Caller, Finding, State, Unseen
 from moorings.doctor.rights import PURPOSES, Missing
 
 # Signatures are refused at five minutes, but tokens and attested documents are dated more strictly.
 LARGEST_SKEW = timedelta(minutes=1)
+_FEW = 4  # purposes that are told; the policy has them all
 _WHO = "aws sts get-caller-identity"
 
 
@@ -97,14 +99,23 @@ def rights(caller: Caller | Unseen, missing: Sequence[Missing] | Unseen) -> list
     if not missing:
         what = "all that deploying and removing need is allowed; policies of an organization were not looked at"
         return [Finding(check="rights", state=State.OK, subject="rights", what=what)]
-    return [
-        Finding(
-            check="rights",
-            state=State.ACT,
-            subject=PURPOSES[each.statement.sid],
-            what=f"not allowed: {', '.join(each.actions)}",
-            means=f"needed on {', '.join(each.statement.resources)}; the policy to ask for is printed by",
-            command=f"moorings policy {each.statement.part.value}",
-        )
-        for each in missing
-    ]
+    by_part: dict[Part, list[Missing]] = {}
+    for each in missing:
+        by_part.setdefault(each.statement.part, []).append(each)
+    return [_lacking(part, some) for part, some in by_part.items()]
+
+
+def _lacking(part: Part, missing: Sequence[Missing]) -> Finding:
+    """One finding for each document that has to be attached."""
+    actions = dict.fromkeys(action for each in missing for action in each.actions)
+    purposes = [PURPOSES[each.statement.sid] for each in missing]
+    told = ", to ".join(purposes[:_FEW])
+    more = f", and to {len(purposes) - _FEW} more ends" if purposes[_FEW:] else ""
+    return Finding(
+        check="rights",
+        state=State.ACT,
+        subject=f"rights ({part.value})",
+        what=f"{len(actions)} not allowed: {', '.join(actions)}",
+        means=f"needed to {told}{more}: attach the policy that this prints",
+        command=f"moorings policy {part.value}",
+    )

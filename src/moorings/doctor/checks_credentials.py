@@ -135,8 +135,8 @@ def bucket(name: str, found: Bucket | Unseen | None) -> list[Finding]:
     """The bucket with the zips."""
     look = f"aws s3api get-bucket-location --bucket {name}"
     if found is None:
-        means = "deploying makes it: encrypted, versioned, private"
-        return [_bucket(State.ADVICE, name, "is not there yet", means, look)]
+        what = "is not there yet: deploying makes it, encrypted, versioned and private"
+        return [_bucket(State.OK, name, what)]
     if isinstance(found, Unseen):
         return [
             _bucket(State.UNKNOWN, name, f"cannot be seen: {found.why}", "who may read the zips is not known", look)

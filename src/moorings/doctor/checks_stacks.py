@@ -24,12 +24,24 @@ class Kind:
     noun: str  # "enrolment", "patch"
     word: str
 
-    def deploy(self, stack: str, more: str = "") -> str:
-        """The command that deploys it again."""
-        return f"moorings {self.noun} deploy --stack-name {stack}{more}"
+    first: str  # what its first deployment has to be told
+
+    def deploy(self, stack: StackFacts | str, more: str = "") -> str:
+        """The command that deploys it again, or, given a name alone, for the first time."""
+        if isinstance(stack, str):
+            return f"moorings {self.noun} deploy --stack-name {stack} {self.first}{more}"
+        # Whatever else it was deployed with it keeps; the way in has to be said each time.
+        way_in = ""
+        if endpoint := stack.parameters.get("VpcEndpointForApiGateway", ""):
+            no = "" if stack.parameters.get("AllowNetworkProof") == "yes" else "no-"
+            way_in = f" --vpc-endpoint {endpoint} --{no}allow-network-proof"
+        return f"moorings {self.noun} deploy --stack-name {stack.name}{way_in}{more}"
 
 
-ENROLMENT, PATCHING = Kind(noun="enrolment", word="enrolment"), Kind(noun="patch", word="patching")
+ENROLMENT = Kind(
+    noun="enrolment", word="enrolment", first="--vpc VPC --subnet SUBNET --cidr CIDR --allow-network-proof"
+)
+PATCHING = Kind(noun="patch", word="patching", first="--scope /subscriptions/ID")
 
 
 def status(kind: Kind, name: str, stack: StackFacts | Unseen | None) -> list[Finding]:
@@ -64,10 +76,10 @@ def _remedy(kind: Kind, stack: StackFacts) -> tuple[str, str]:
         command = f"aws cloudformation continue-update-rollback --stack-name {stack.name}"
         return "it stands between two versions, and nothing can be deployed", command
     if stack.status == "UPDATE_ROLLBACK_COMPLETE":
-        return "the last update failed and was taken back: what was there before works on", kind.deploy(stack.name)
+        return "the last update failed and was taken back: what was there before works on", kind.deploy(stack)
     if stack.status == "DELETE_FAILED":
         return "it is half deleted", f"moorings {kind.noun} remove --stack-name {stack.name}"
-    return "its creation failed; deploying removes what is left and begins again", kind.deploy(stack.name)
+    return "its creation failed; deploying removes what is left and begins again", kind.deploy(stack)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +228,7 @@ def heard(kind: Kind, stack: StackFacts, topics: Mapping[str, Subscriptions | Un
     """Whether anybody is told. `topics`: those of alarms and of outcomes, as far as the stack has them."""
     findings = []
     if not stack.parameters.get("AlarmTopicArn"):
-        command = kind.deploy(stack.name, " --parameter AlarmTopicArn=TOPIC_ARN")
+        command = kind.deploy(stack, " --parameter AlarmTopicArn=TOPIC_ARN")
         means = "alarms show in CloudWatch and nowhere else"
         findings.append(_alarm("alarms-heard", State.ADVICE, stack.name, "its alarms have no topic", means, command))
     for topic, told in topics.items():
