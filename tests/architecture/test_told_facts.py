@@ -42,6 +42,9 @@ def _default(parameter: str) -> Any:
     return PARAMETERS[parameter]["Default"]
 
 
+SCRIPT = (ROOT / "src/moorings/enrolment/bootstrap/linux.sh").read_text(encoding="utf-8")
+DEADLINE = int(re.search(r"default MOORINGS_DEADLINE (\d+)", SCRIPT)[1])  # type: ignore[index]
+
 TOLD = [
     ("security.md", f"up to {CODES_REMEMBERED} codes"),
     ("http-api.md", f"at most {api.LARGEST_BODY:,} bytes"),
@@ -67,6 +70,14 @@ TOLD = [
     ("troubleshooting.md", f"{model.CHECKPOINT_TIME / MINUTES:.0f} minutes have passed"),
     ("migrate-patching.md", f"default `{PATCHING_PARAMETERS['LambdaLayerS3Key']['Default']}`"),
     ("migrate-patching.md", f"(default `{RUNBOOK_PARAMETERS['SleepDuration']['default']}`)"),
+    ("faq.md", f"A parent runs at most {fleets.MOST_NODES} nodes"),
+    ("faq.md", f"{_default('DefaultPoolGrantsPerHour'):,} grants an hour and pool"),
+    ("faq.md", f"lets {_default('ThrottlingRateLimit')} requests a second through"),
+    ("enrol-first-server.md", f"More than {_default('DefaultPoolGrantsPerHour'):,} servers within an hour"),
+    ("first-boot.md", f"own `MOORINGS_DEADLINE` of {DEADLINE} seconds"),
+    ("alarms.md", f"New servers try for {DEADLINE // 60} minutes"),
+    ("patch-first-vm.md", f"The replaced disk is kept for {model.Options().keep_failed_disk_hours} hours"),
+    ("glossary.md", f"in the table of patching, for {model.RECORD_LIFE.days} days"),
 ]  # fmt: skip
 
 
@@ -204,6 +215,21 @@ def test_what_troubleshooting_quotes_of_the_command_line_is_said_by_it() -> None
 
     assert len(quoted) > 4
     assert not [told for told in quoted if told not in sources]
+
+
+def test_the_steps_and_commands_of_a_run_that_the_costs_count_are_those_of_the_runbook() -> None:
+    """Of a Linux node that is patched well, without commands before patching."""
+    elsewhere = {"ScanOnly", "StopPatching", "RestoreCheckpoint", "VerifyRestored", "FailIfWrong", "Cancelled"}
+    passed = [
+        step
+        for step in patch_azure().steps
+        if step.name not in elsewhere and not step.name.endswith("Windows") and not step.name.startswith("PrePatch")
+    ]
+    inside = [each for step in passed for each in step.inside if not each.name.endswith("Windows")]
+    commands = [each for each in (*passed, *inside) if each.action == "runCommand" or each.name == "InstallPatches"]
+
+    assert f"passes {len(passed)} steps outside of loops" in " ".join(_page("cost.md").split())
+    assert f"| *K* | commands of a run on its node | {len(commands)} |" in _page("cost.md")
 
 
 def test_the_limits_of_health_checks_are_those_of_the_runbook() -> None:
