@@ -17,7 +17,7 @@ CONFIGURATION = "zensical.toml"
 # Pages outside of docs/ that the site has, too.
 ROOT_PAGES = {"CHANGELOG.md": "changelog.md"}
 SHADES = ("light", "dark")
-KEPT = {".md", ".svg", ".png", ".css", ".js", ".yaml", ".sh"}
+KEPT = {".md", ".svg", ".png", ".css", ".js", ".yaml", ".cmd", ".xml", ".ps1", ".service", ".sh"}
 
 _CODE = re.compile(r"^[ ]*```.*?^[ ]*```[^\n]*$|`[^`\n]+`", re.MULTILINE | re.DOTALL)
 _PICTURE = re.compile(r"^!\[(?P<alt>[^\]]*)\]\((?P<path>[^)\s]+)\.svg\)$", re.MULTILINE)
