@@ -102,10 +102,10 @@ def test_every_missing_action_is_named_with_what_it_is_for_and_where_to_find_the
 
     shared, enrolment = account.rights(ROLE, lacking)
 
-    assert shared.what == "1 not allowed: kms:CreateKey"
-    assert shared.means == "needed to make these keys: attach the policy that this prints"
+    assert shared.what == "1 of the actions that are needed is not allowed"
+    assert shared.means == "kms:CreateKey: needed to make these keys; attach the policy that this prints"
     assert (shared.command, enrolment.command) == ("moorings policy shared", "moorings policy enrolment")
-    assert enrolment.what == "1 not allowed: ssm:DeleteParameter"
+    assert enrolment.means.startswith("ssm:DeleteParameter: needed to sweep the codes of activations;")
 
 
 def test_rights_that_nobody_may_simulate_are_unknown_and_root_needs_none() -> None:
@@ -353,6 +353,12 @@ def test_a_certificate_tells_its_end_and_a_secret_does_not(stored: Any, state: S
     assert _of(found, "azure-parameters").state is state
 
 
+def test_credentials_that_are_not_stored_are_one_thing_to_do() -> None:
+    found = credentials.parameters(STACK, {"/m/tenant": None, "/m/client": None}, federated=False, now=NOW)
+
+    assert [(each.subject, each.what) for each in found] == [("/m/tenant, /m/client", "are not stored")]
+
+
 @pytest.mark.parametrize(
     ("issues", "federated", "state"),
     [(True, True, State.OK), (False, True, State.ACT), (DENIED, True, State.UNKNOWN), (False, False, State.ADVICE)],
@@ -456,8 +462,7 @@ def test_one_action_less_is_the_one_that_is_named(sid: str, action: str) -> None
 
     (found,) = _told(*held)
 
-    assert found.what == f"1 not allowed: {action}"
-    assert PURPOSES[sid] in found.means
+    assert found.means.startswith(f"{action}: needed to {PURPOSES[sid]};")
 
 
 def test_a_right_for_one_half_alone_is_not_enough_for_both() -> None:
@@ -470,7 +475,7 @@ def test_a_right_for_one_half_alone_is_not_enough_for_both() -> None:
 
     (found,) = _told(*held)
 
-    assert found.means.startswith("needed to make the functions:")
+    assert ": needed to make the functions;" in found.means
 
 
 def test_a_right_that_holds_for_direct_calls_alone_is_none_for_cloudformation() -> None:
@@ -481,4 +486,4 @@ def test_a_right_that_holds_for_direct_calls_alone_is_none_for_cloudformation() 
         replace(through, conditions={"StringEquals": {"aws:CalledVia": ("x",)}}),
     )
 
-    assert found.means.startswith("needed to make the dashboards:")
+    assert ": needed to make the dashboards;" in found.means

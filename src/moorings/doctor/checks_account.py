@@ -10,7 +10,6 @@ from moorings.doctor.rights import PURPOSES, Missing
 # Signatures are refused at five minutes, but tokens and attested documents are dated more strictly.
 LARGEST_SKEW = timedelta(minutes=1)
 _FEW = 4  # purposes that are told; the policy has them all
-_WHO = "aws sts get-caller-identity"
 
 
 def identity(caller: Caller | Unseen) -> list[Finding]:
@@ -33,8 +32,8 @@ def identity(caller: Caller | Unseen) -> list[Finding]:
                 state=State.ADVICE,
                 subject=caller.arn,
                 what="signed in as the account's root",
-                means="root may do everything and cannot be limited: sign in as a role to deploy",
-                command=_WHO,
+                means="root may do everything, and nothing can limit it: deploy as a role with the policies that this prints",
+                command="moorings policy shared",
             )
         ]
     return [Finding(check="caller", state=State.OK, subject=caller.arn, what=f"signed in to account {caller.account}")]
@@ -115,7 +114,7 @@ def _lacking(part: Part, missing: Sequence[Missing]) -> Finding:
         check="rights",
         state=State.ACT,
         subject=f"rights ({part.value})",
-        what=f"{len(actions)} not allowed: {', '.join(actions)}",
-        means=f"needed to {told}{more}: attach the policy that this prints",
+        what=f"{len(actions)} of the actions that are needed {'is' if len(actions) == 1 else 'are'} not allowed",
+        means=f"{', '.join(actions)}: needed to {told}{more}; attach the policy that this prints",
         command=f"moorings policy {part.value}",
     )

@@ -34,11 +34,14 @@ def parameters(
         return [Finding(check="azure-parameters", state=State.OK, subject=stack.name, what=what)]
     connect = f"moorings azure connect --stack-name {stack.name} --tenant-id TENANT --client-id CLIENT"
     findings = []
+    if missing := [name for name, parameter in found.items() if parameter is None]:
+        what = f"{'is' if len(missing) == 1 else 'are'} not stored"
+        means = "runs cannot sign in to Azure, and end UNCHANGED"
+        findings.append(_parameter(State.ACT, ", ".join(missing), what, means, connect))
     for name, parameter in found.items():
         if parameter is None:
-            means = "runs cannot sign in to Azure, and end UNCHANGED"
-            findings.append(_parameter(State.ACT, name, "is not stored", means, connect))
-        elif isinstance(parameter, Unseen):
+            continue
+        if isinstance(parameter, Unseen):
             command = f"aws ssm describe-parameters --parameter-filters Key=Name,Values={name}"
             means = "whether it is there, and when it expires, is not known"
             findings.append(_parameter(State.UNKNOWN, name, f"cannot be read: {parameter.why}", means, command))

@@ -181,7 +181,8 @@ def _runs(log: str, logged: datetime | Unseen | None, now: datetime) -> Finding:
             check="keeper-runs", state=State.ADVICE, subject=log, what="holds nothing yet", means=means, command=command
         )
     age = now - logged
-    what = f"last entry {max(0, int(age.total_seconds() // 60))} min ago"
+    minutes = int(age.total_seconds() // 60)
+    what = f"last entry {minutes} min ago" if minutes > 0 else "last entry less than a minute ago"
     if age > LONGEST_SILENCE:
         return Finding(
             check="keeper-runs",
