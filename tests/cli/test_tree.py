@@ -84,6 +84,17 @@ def test_help_fits_a_terminal(bare: Cli, monkeypatch: pytest.MonkeyPatch, width:
         assert max(len(line) for line in folded.splitlines()) <= width
 
 
+def test_our_name_alone_shows_what_there_is_on_one_screen(bare: Cli) -> None:
+    """80 by 24, with a line left for what is typed next."""
+    shown = bare()
+
+    lines = shown.err.splitlines()
+    assert (shown.code, shown.out) == (2, "")
+    assert len(lines) < 24
+    assert max(len(line) for line in lines) <= TERMINAL
+    assert all(any(line.startswith(f"  {name} ") for line in lines) for name in _Commands.entries)
+
+
 def test_options_that_many_commands_have_stand_behind_the_commands_own() -> None:
     """In the same order everywhere, and help last."""
     text = next(text for path, _, text in ALL if path == "moorings nodes list")

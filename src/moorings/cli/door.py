@@ -12,6 +12,7 @@ from typing import Any
 from typer.exceptions import Abort, Exit, TyperException
 
 from moorings.errors import NOT_WELL_EXIT, OK_EXIT, OUR_BUG, Busy, CloudFault, MooringsError, family_of
+from moorings.settings import wants_colour
 
 USAGE_EXIT = 2
 INTERRUPTED_EXIT = 130  # 128 + SIGINT, as shells have it
@@ -74,7 +75,10 @@ def _usage(error: TyperException, *, as_json: bool) -> int:
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "moorings"
     if type(error).__name__ == "NoArgsIsHelpError":
-        sys.stderr.write(error.format_message() + "\n")
+        if context is not None:
+            context.color = wants_colour(terminal=sys.stderr.isatty())
+        brief = getattr(getattr(context, "command", None), "brief", None)
+        sys.stderr.write((brief(context) if brief else error.format_message()) + "\n")
         return USAGE_EXIT
     # Whoever checks values says first that it is an error of values, which nobody needs to know.
     message, remedy = error.format_message().replace("Value error, ", ""), f"see `{path} --help`"

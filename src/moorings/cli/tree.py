@@ -146,6 +146,19 @@ class Tree(Group):
             found.setdefault(entry.panel, []).append((name, entry.summary))
         return found
 
+    def brief(self, ctx: "Context") -> str:
+        """What there is, on one screen: for whoever types no more than our name."""
+        formatter = ctx.make_formatter()
+        formatter.write_usage(ctx.command_path, "COMMAND [OPTIONS]")
+        formatter.write_text(f"{summary_of(self)}.")
+        sections = self.summaries(ctx)
+        width = max(len(name) for rows in sections.values() for name, _ in rows)
+        for heading, rows in sections.items():
+            formatter.write(_heading(heading, ctx))
+            formatter.write("".join(f"  {name.ljust(width)}  {about}\n" for name, about in rows))
+        formatter.write_text(f"`{ctx.command_path} COMMAND --help` says more, `{ctx.command_path} --help` the rest.")
+        return formatter.getvalue().rstrip()
+
 
 class _Loading(dict[str, "AnyCommand"]):
     """Commands by name, each loaded on first sight."""
@@ -253,7 +266,11 @@ def _blocks(formatter: "HelpFormatter", blocks: Sequence[tuple[str, Sequence[str
 @contextmanager
 def _section(formatter: "HelpFormatter", heading: str, ctx: "Context") -> Iterator[None]:
     formatter.write_paragraph()
-    formatter.write(typer.style(f"{heading}:", bold=True, reset=True) + "\n" if ctx.color else f"{heading}:\n")
+    formatter.write(_heading(heading, ctx))
     formatter.indent()
     yield
     formatter.dedent()
+
+
+def _heading(text: str, ctx: "Context") -> str:
+    return (typer.style(f"{text}:", bold=True) if ctx.color else f"{text}:") + "\n"
