@@ -32,7 +32,7 @@ def identity(caller: Caller | Unseen) -> list[Finding]:
                 state=State.ADVICE,
                 subject=caller.arn,
                 what="signed in as the account's root",
-                means="root may do everything, and nothing can limit it: deploy as a role with the policies that this prints",
+                means="root may do everything, and nothing limits it: deploy as a role with the policies that follow",
                 command="moorings policy shared",
             )
         ]
