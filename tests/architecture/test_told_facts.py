@@ -75,6 +75,7 @@ TOLD = [
     ("faq.md", f"lets {_default('ThrottlingRateLimit')} requests a second through"),
     ("enrol-first-server.md", f"More than {_default('DefaultPoolGrantsPerHour'):,} servers within an hour"),
     ("first-boot.md", f"own `MOORINGS_DEADLINE` of {DEADLINE} seconds"),
+    ("alarms.md", f"Within the {model.RESTORE_TIME / MINUTES:.0f} minutes of a restore"),
     ("alarms.md", f"New servers try for {DEADLINE // 60} minutes"),
     ("patch-first-vm.md", f"The replaced disk is kept for {model.Options().keep_failed_disk_hours} hours"),
     ("glossary.md", f"in the table of patching, for {model.RECORD_LIFE.days} days"),
