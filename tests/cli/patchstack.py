@@ -137,8 +137,9 @@ class PatchStack:
 def make(cloud: LocalCloud) -> PatchStack:
     """A stack with a role, a table, a runbook and a keeper of its own."""
     mark = uuid4().hex[:8]
-    name, table, document, keeper = f"patch-{mark}", f"guards-{mark}", f"runbook-{mark}", f"keeper-{mark}"
-    role = _role(cloud, f"runs-{mark}", table)
+    name, document = f"patch-{mark}", f"runbook-{mark}"
+    table, keeper = f"{name}-guards", f"{name}-keeper"  # as CloudFormation names them
+    role = _role(cloud, f"{name}-runs", table)
     cloud.client("dynamodb").create_table(
         TableName=table, BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
         AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "node")],

@@ -23,7 +23,9 @@ class _Commands(Tree):
         "deploy": Entry("moorings.cli.deploy:deploy", "Deploy or update what a plan file describes", _DEPLOY),
         "destroy": Entry("moorings.cli.destroy:destroy", "Remove all that was made, and say what stays", _DEPLOY),
         "export": Entry("moorings.cli.export:export", "Write a folder that is deployed by hand", _DEPLOY),
-        "policy": Entry("moorings.cli.policy:policy", "Print what whoever deploys has to be allowed", _DEPLOY),
+        "policy": Entry(
+            "moorings.cli.policy:policy", "Print what whoever deploys or patches has to be allowed", _DEPLOY
+        ),
         "enrolment": Entry("moorings.cli.enrolment:app", "The private API that gives servers their activation", _RUN),
         "nodes": Entry("moorings.cli.nodes:app", "Managed nodes: list, find the silent ones, deregister", _RUN),
         "patch": Entry("moorings.cli.patch:app", "Patching that puts a VM back if it went wrong", _RUN),

@@ -18,7 +18,7 @@ _ACCOUNT_DIGITS = 12
 def policy(
     part: Annotated[
         Part,
-        typer.Argument(help="shared (both halves need it), enrolment, patching, or doctor.", metavar="PART"),
+        typer.Argument(help="shared (both halves need it), enrolment, patching, doctor, or operator.", metavar="PART"),
     ],
     *,
     only: Annotated[Half | None, typer.Option("--only", help="For whoever deploys this half alone.")] = None,
@@ -41,11 +41,11 @@ def policy(
     region: Region = "",
     profile: Profile = "",
 ) -> None:
-    """Print what whoever deploys has to be allowed.
+    """Print what whoever deploys, or runs patches, has to be allowed.
 
     That is a policy document for IAM, exact, for one account and Region; it is JSON with or without --json. Attach
     `shared` and that of each half that is deployed; `doctor` for `moorings doctor` beside. What is made is made through
-    CloudFormation alone, under names that begin with the stacks'.
+    CloudFormation alone, under names that begin with the stacks'. Whoever runs patches needs `operator`, and no more.
 
     \b
     Examples:
@@ -67,7 +67,7 @@ def policy(
         **({"runbook": document_name} if document_name else {}),
     )
     halves = [Part(half.value) for half in Half if only in {None, half}]
-    made = rights.document(part, place, parts=(*halves, Part.DOCTOR))
+    made = rights.document(part, place, parts=(*halves, Part.DOCTOR, Part.OPERATOR))
     if not made["Statement"]:
         raise Invalid(
             f"whoever deploys {only.value if only else ''} alone needs nothing of {part.value}",

@@ -22,7 +22,7 @@ CHECKSUMS = "SHA256SUMS"
 README = "README.txt"
 SCRIPTS = ("deploy.sh", "remove.sh")
 _AZURE_ROLE = "patching/azure-role.json"
-_POLICY = "deployer-policy.json"
+_POLICY, _OPERATOR_POLICY = "deployer-policy.json", "patching/operator-policy.json"
 _EXECUTABLE = 0o755
 _COMMANDS = {
     "enrolment": (
@@ -136,12 +136,15 @@ def _add_patching(folder: _Folder, anchors: Path | None) -> None:
 
 
 def _add_policies(folder: _Folder, halves: tuple[Half, ...]) -> None:
-    """What whoever deploys has to be allowed, in any account and Region: one for both halves, one for each."""
+    """What people have to be allowed, in any account and Region: to deploy, half by half, and to run patches."""
     chosen = [rights.Part(half.value) for half in halves]
     for part in (rights.Part.SHARED, *chosen):
         made = rights.document(part, rights.Place(), parts=chosen)
         path = _POLICY if part is rights.Part.SHARED else f"{part.value}/{_POLICY}"
         folder.contents[path] = rights.text_of(made).encode()
+    if Half.PATCHING in halves:
+        made = rights.document(rights.Part.OPERATOR, rights.Place())
+        folder.contents[_OPERATOR_POLICY] = rights.text_of(made).encode()
 
 
 def _add_template(folder: _Folder, name: str, defaults: Mapping[str, str]) -> None:

@@ -1,8 +1,8 @@
-"""What whoever deploys has to be allowed, from `deployer-policy.json`: the one place where it is written.
+"""What people have to be allowed, from `deployer-policy.json` and `operator-policy.json`: where alone it is written.
 
-The file has a statement for each purpose, with the names of stacks and so on left open. What is attached in IAM are
+A file has a statement for each purpose, with the names of stacks and so on left open. What is attached in IAM are
 four documents made of it, each small enough for a managed policy: what both halves share, one for each half, and what
-`moorings doctor` asks beside.
+`moorings doctor` asks beside. Whoever runs patches needs a fifth, and none of these.
 """
 
 import json
@@ -28,10 +28,18 @@ class Part(Enum):
     ENROLMENT = "enrolment"
     PATCHING = "patching"
     DOCTOR = "doctor"
+    OPERATOR = "operator"
 
 
+DEPLOYING = (Part.SHARED, Part.ENROLMENT, Part.PATCHING, Part.DOCTOR)
+_FILES = ("deployer-policy.json", "operator-policy.json")
 # Part → how the Sids of its statements begin.
-_SIDS: Mapping[Part, str] = {Part.ENROLMENT: "Enrolment", Part.PATCHING: "Patching", Part.DOCTOR: "Doctor"}
+_SIDS: Mapping[Part, str] = {
+    Part.ENROLMENT: "Enrolment",
+    Part.PATCHING: "Patching",
+    Part.DOCTOR: "Doctor",
+    Part.OPERATOR: "Operator",
+}
 # Half → what stands in an ARN with its names, or with what it alone has.
 _NAMES: Mapping[Part, tuple[str, ...]] = {
     Part.ENROLMENT: ("@ENROLMENT",),
@@ -86,8 +94,8 @@ class Statement:
         return next((part for part, begins in _SIDS.items() if self.sid.startswith(begins)), Part.SHARED)
 
 
-def statements(place: Place, *, parts: Iterable[Part] = tuple(Part)) -> tuple[Statement, ...]:
-    """The statements that deploying these parts needs. Without a half, nothing that bears its names is left."""
+def statements(place: Place, *, parts: Iterable[Part] = DEPLOYING) -> tuple[Statement, ...]:
+    """The statements that these parts need. Without a half, nothing that bears its names is left."""
     wanted = {*parts, Part.SHARED}
     absent = [mark for part, marks in _NAMES.items() if part not in wanted for mark in marks]
     found = []
@@ -149,8 +157,8 @@ def _merged(group: list[Statement], part: Part) -> dict[str, Any]:
 
 @cache
 def _statements() -> tuple[Statement, ...]:
-    content = json.loads(Path(__file__).with_name("deployer-policy.json").read_text(encoding="utf-8"))
-    return tuple(_statement(each) for each in content["Statement"])
+    files = [Path(__file__).with_name(name).read_text(encoding="utf-8") for name in _FILES]
+    return tuple(_statement(each) for text in files for each in json.loads(text)["Statement"])
 
 
 def _statement(content: Mapping[str, Any]) -> Statement:
