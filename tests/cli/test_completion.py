@@ -102,15 +102,24 @@ def test_the_shell_takes_its_script(shell: Shell) -> None:
     subprocess.run([reader, *options, SCRIPTS / f"moorings.{shell.value}"], check=True, timeout=30)
 
 
-def test_bash_completes_with_it(tmp_path: Path) -> None:
-    """The last word, as if tab were pressed behind it."""
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        (["nodes", "st"], ["stale"]),
+        (["nodes", "list", "--region", "us-gov-w"], ["us-gov-west-1"]),
+        (["patch", "run", "--rollback-on", "=", "B"], ["Bad", "BadOrUnknown"]),
+        (["patch", "run", "--rollback-on", "="], ["Bad", "BadOrUnknown", "Never"]),
+    ],
+)
+def test_bash_completes_with_it(tmp_path: Path, typed: list[str], completed: list[str]) -> None:
+    """The last word, as if tab were pressed behind it; an equals sign is a word of its own to bash."""
     program = tmp_path / "moorings"
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -c "from moorings.cli.main import main; main()" "$@"\n')
     program.chmod(0o755)
-    typed = f"source {SCRIPTS / 'moorings.bash'}; COMP_WORDS=(moorings nodes st); COMP_CWORD=2; _moorings; "
+    pressed = 'COMP_WORDS=(moorings "$@"); COMP_CWORD=$#; _moorings; echo "${COMPREPLY[@]}"'
 
     done = subprocess.run(
-        ["bash", "--norc", "-c", typed + 'echo "${COMPREPLY[@]}"'],
+        ["bash", "--norc", "-c", f"source {SCRIPTS / 'moorings.bash'}; {pressed}", "bash", *typed],
         env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
@@ -118,4 +127,11 @@ def test_bash_completes_with_it(tmp_path: Path) -> None:
         check=True,
     )
 
-    assert done.stdout.split() == ["stale"]
+    assert done.stdout.split() == completed
+
+
+def test_shellcheck_has_nothing_to_say_about_it() -> None:
+    """As about every other script."""
+    shellcheck = Path(sys.executable).with_name("shellcheck")
+
+    subprocess.run([shellcheck, "--shell=bash", SCRIPTS / "moorings.bash"], check=True, timeout=60)
