@@ -262,3 +262,15 @@ def test_tags_and_calls_that_the_pages_of_patching_name_are_the_rooms_own() -> N
 
     assert set(re.findall(r"`(moorings-[a-z]+)`", _page("how-patching-works.md"))) == tags
     assert told - {"call", "stage", "install", "node"} == sent
+
+
+GENERATED_OR_START = {"cli.md", "index.md"}
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in pages() if page.parent == DOCS and page.name not in GENERATED_OR_START], ids=shown
+)
+def test_a_page_begins_with_what_its_reader_gets(page: Path) -> None:
+    lead = page.read_text(encoding="utf-8").split("\n\n")[1]
+
+    assert lead.startswith(("**You get**", "**You find here**"))
