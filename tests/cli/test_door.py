@@ -2,6 +2,8 @@
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -297,3 +299,29 @@ def test_a_reader_that_has_gone_is_no_error(tmp_path: Path) -> None:
         )
 
     assert (ended.returncode, ended.stderr) == (141, "")
+
+
+def test_ctrl_c_while_aws_is_asked_ends_with_a_line() -> None:
+    """Whatever the SDK is doing then."""
+    code = "import sys; from moorings.cli.main import main; sys.argv[1:] = ['nodes', 'list']; main()"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        surroundings = {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{silent.getsockname()[1]}",
+            "AWS_REGION": "eu-central-1",
+            "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+            "AWS_SECRET_ACCESS_KEY": "example",
+        }
+        started = subprocess.Popen(
+            [sys.executable, "-c", code],
+            env={**os.environ, **surroundings},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        silent.settimeout(60)
+        asked, _ = silent.accept()  # from now on it waits for an answer
+        started.send_signal(signal.SIGINT)
+        out, err = started.communicate(timeout=60)
+        asked.close()
+
+    assert (started.returncode, out, err) == (130, "", "moorings: stopped before it was done\n")
