@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from tests.deploy.conftest import Account, BriefClock, WaitingClock
 
 from moorings.deploy.stacks import DEADLINE, OnEvent, Stack, StackEvent, Stacks, StackSpec, silent
-from moorings.errors import Busy, CloudFault, Conflict, Misconfigured
+from moorings.errors import Busy, CloudFault, Conflict, Misconfigured, Refused
 
 TEMPLATE = """
 Parameters:
@@ -76,6 +76,27 @@ def test_an_update_tells_its_own_events_only_and_keeps_parameters_that_are_not_g
 
     assert stack.parameters == {"Days": "30", "Name": mine.name}
     assert "CREATE_COMPLETE" not in {event.status for event in seen if event.resource == mine.name}
+
+
+def test_tags_that_are_not_given_again_stay(account: Account, mine: Mine) -> None:
+    mine.stacks.deploy(StackSpec(name=mine.name, template=TEMPLATE, tags={"application": "test", "cost": "42"}))
+
+    after = mine.deploy(Days="30")
+
+    assert after.tags == {"application": "test", "cost": "42"}
+
+
+def test_a_stack_that_is_protected_from_termination_is_refused_with_the_way_out(account: Account, mine: Mine) -> None:
+    mine.deploy()
+    protect = account.aws.client("cloudformation").update_termination_protection
+    protect(StackName=mine.name, EnableTerminationProtection=True)
+
+    with pytest.raises(Refused, match="is protected from termination") as refused:
+        mine.stacks.delete(mine.name)
+
+    assert f"--no-enable-termination-protection --stack-name {mine.name}" in refused.value.remedy
+    protect(StackName=mine.name, EnableTerminationProtection=False)
+    assert mine.stacks.delete(mine.name)
 
 
 def test_an_unchanged_stack_is_left_alone(mine: Mine) -> None:

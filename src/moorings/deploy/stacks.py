@@ -15,7 +15,7 @@ from moorings.clock import Clock
 from moorings.clouds.aws import Aws, calling
 from moorings.deploy.explain import fault_of, remedy_for
 from moorings.deploy.templates import parameter_names
-from moorings.errors import Busy, CloudFault, Conflict, Misconfigured
+from moorings.errors import Busy, CloudFault, Conflict, Misconfigured, Refused
 
 LARGEST_TEMPLATE = 51_200  # bytes that a request may carry. Source: CloudFormation quotas
 DEADLINE = timedelta(minutes=60)  # an interface endpoint takes minutes, a function's network interface up to 40
@@ -44,6 +44,8 @@ class Stack:
     status: str
     outputs: Mapping[str, str]
     parameters: Mapping[str, str]
+    tags: Mapping[str, str] = field(default_factory=dict)
+    protected: bool = False  # termination protection: CloudFormation refuses to delete it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,9 +115,9 @@ class Stacks:
     def plan(self, spec: StackSpec, *, on_event: OnEvent = silent, make_way: bool = True) -> ChangeSet:
         """What CloudFormation would do; nothing is changed yet.
 
-        Parameters that are not given keep their value. A stack whose first creation was rolled back holds nothing and
-        cannot be updated, so it is deleted first; Conflict instead if `make_way` is False. Busy if it is being changed,
-        Conflict if a person has to mend it, Misconfigured if the template or a parameter is refused.
+        Parameters and tags that are not given keep their value. A stack whose first creation was rolled back holds
+        nothing and cannot be updated, so it is deleted first; Conflict instead if `make_way` is False. Busy if it is
+        being changed, Conflict if a person has to mend it, Misconfigured if the template or a parameter is refused.
         """
         if len(spec.template.encode()) > LARGEST_TEMPLATE:
             raise Misconfigured(f"the template of {spec.name} exceeds {LARGEST_TEMPLATE:,} bytes", remedy="shorten it")
@@ -156,10 +158,14 @@ class Stacks:
         self._drop_change_set(planned.id, planned.stack_id, creates=planned.creates)
 
     def delete(self, name: str, *, on_event: OnEvent = silent) -> bool:
-        """Delete a stack and wait until it is gone; False if there was none. CloudFault as in `execute`."""
+        """Delete a stack and wait until it is gone; False if there was none.
+
+        CloudFault as in `execute`; Refused if it is protected from termination.
+        """
         described = self._describe(name)
         if described is None or described["StackStatus"] == "DELETE_COMPLETE":
             return False
+        require_unprotected(_stack(described))
         stack_id = str(described["StackId"])
         seen = self._event_ids(stack_id)
         with calling("cloudformation:DeleteStack"):
@@ -215,6 +221,9 @@ class Stacks:
         return False
 
     def _create_change_set(self, spec: StackSpec, *, creates: bool) -> dict[str, Any]:
+        found = None if creates else self.find(spec.name)
+        # An update would take away what it is not given; tags of `aws:` are not ours to give.
+        kept = {key: value for key, value in found.tags.items() if not key.startswith("aws:")} if found else {}
         with calling("cloudformation:CreateChangeSet"):
             try:
                 answer: dict[str, Any] = self._client.create_change_set(
@@ -223,18 +232,12 @@ class Stacks:
                     ChangeSetType="CREATE" if creates else "UPDATE",
                     TemplateBody=spec.template,
                     Capabilities=["CAPABILITY_IAM"],
-                    Parameters=self._parameters(spec, creates=creates),
-                    Tags=[{"Key": key, "Value": value} for key, value in sorted(spec.tags.items())],
+                    Parameters=_parameters(spec, found),
+                    Tags=[{"Key": key, "Value": value} for key, value in sorted({**kept, **spec.tags}.items())],
                 )
             except ClientError as error:
                 raise _refusal(spec.name, error) or error from None
         return answer
-
-    def _parameters(self, spec: StackSpec, *, creates: bool) -> list[dict[str, Any]]:
-        given = [{"ParameterKey": key, "ParameterValue": value} for key, value in sorted(spec.parameters.items())]
-        found = None if creates else self.find(spec.name)
-        kept = (set(found.parameters) & parameter_names(spec.template)) - set(spec.parameters) if found else set()
-        return [*given, *({"ParameterKey": key, "UsePreviousValue": True} for key in sorted(kept))]
 
     def _settled_change_set(self, created: Mapping[str, Any]) -> dict[str, Any]:
         for _ in self._pauses(f"change set {created['Id']}"):
@@ -321,6 +324,12 @@ class Stacks:
         )
 
 
+def _parameters(spec: StackSpec, found: Stack | None) -> list[dict[str, Any]]:
+    given = [{"ParameterKey": key, "ParameterValue": value} for key, value in sorted(spec.parameters.items())]
+    kept = (set(found.parameters) & parameter_names(spec.template)) - set(spec.parameters) if found else set()
+    return [*given, *({"ParameterKey": key, "UsePreviousValue": True} for key in sorted(kept))]
+
+
 def _refusal(name: str, error: ClientError) -> Misconfigured | Busy | None:
     """Why a stack cannot be planned; None if that is not for this module to say."""
     told = error.response.get("Error", {})
@@ -336,6 +345,16 @@ def _refusal(name: str, error: ClientError) -> Misconfigured | Busy | None:
     return Misconfigured(f"CloudFormation refuses {name}: {message}", remedy=remedy_for(message) or _PARAMETER)
 
 
+def require_unprotected(stack: Stack | None) -> None:
+    """Refused, with the command that ends it, if the stack is protected from termination."""
+    if stack and stack.protected:
+        raise Refused(
+            f"stack {stack.name} is protected from termination",
+            remedy=f"`aws cloudformation update-termination-protection --no-enable-termination-protection --stack-name"
+            f" {stack.name}`, then remove again",
+        )
+
+
 def _stack(described: Mapping[str, Any]) -> Stack:
     return Stack(
         name=str(described["StackName"]),
@@ -345,6 +364,8 @@ def _stack(described: Mapping[str, Any]) -> Stack:
         parameters={
             entry["ParameterKey"]: entry.get("ParameterValue", "") for entry in described.get("Parameters", [])
         },
+        tags={entry["Key"]: entry["Value"] for entry in described.get("Tags", [])},
+        protected=bool(described.get("EnableTerminationProtection")),
     )
 
 

@@ -97,9 +97,19 @@ make_stack() {  # NAME TEMPLATE NAME=VALUE...: makes or changes a stack through 
       aws cloudformation delete-stack --stack-name "$name"
       aws cloudformation wait stack-delete-complete --stack-name "$name" ;;
   esac
+  # An update would take away tags that are not given again.
+  tags=$(aws cloudformation describe-stacks --stack-name "$name" --output text 2>/dev/null \
+    --query "not_null(Stacks[0].Tags, \`[]\`)[?Key != 'application' && !starts_with(Key, 'aws:')].[join('=', [Key, Value])]" || true)
   tell "deploying stack $name"
+  before=$IFS
+  IFS='
+'
+  set -f
+  # shellcheck disable=SC2086  # one tag a line
   aws cloudformation deploy --stack-name "$name" --template-file "$template" --capabilities CAPABILITY_IAM \
-    --no-fail-on-empty-changeset --tags application=moorings --parameter-overrides "$@" >&2 || explain "$name"
+    --no-fail-on-empty-changeset --tags application=moorings $tags --parameter-overrides "$@" >&2 || explain "$name"
+  set +f
+  IFS=$before
 }
 
 explain() {  # NAME: what failed in the last operation; the last line is the first cause
