@@ -60,6 +60,33 @@ def test_a_vm_is_down_for_little_longer_than_azure_takes(stage: SwiftStage) -> N
     assert down(stage, stage.start()) <= 3 * (stage.azure.operation_time + RESTORE_PAUSE)
 
 
+def test_a_lost_answer_to_the_power_off_makes_nobody_look_more_seldom(stage: SwiftStage) -> None:
+    """Its disk took 25 minutes to make, so the pauses were long when the VM was stopped."""
+    lost: list[str] = []
+
+    def losing(what: str) -> None:
+        if what.endswith("powerOff/action") and not lost:
+            lost.append(what)
+            raise CloudFault("no answer", call=what)
+
+    execution = stage.start()
+    stage.finish(execution, until=lambda: "evidence" in stage.seen_calls)
+    stage.azure.after_call, stage.azure.operation_time = losing, timedelta(minutes=25)
+
+    def stopping(what: str) -> None:
+        if what.endswith("powerOff/action"):
+            stage.azure.operation_time = timedelta(seconds=40)
+
+    stage.azure.before_call = stopping
+
+    stage.finish(execution)
+
+    rounds = [step.outputs["More"] for step in stage.engine.steps(execution) if step.step.name == "Restore"]
+    assert lost
+    assert rounds[-4:] == ["PT0S"] * 4
+    assert "PT50S" in rounds
+
+
 @pytest.mark.parametrize("made_for", range(0, 46, 3))
 def test_a_loop_has_rounds_beyond_the_restores_deadline(made_for: int) -> None:
     """However its time is divided between making the disk and a VM that is down."""

@@ -144,9 +144,11 @@ def _write(run: Run, move: Move, sight: Sight, compute: Compute, outside: Outsid
         return _undone(run, before, busy.message, min(busy.retry_after, LONGEST_HUSH), outside), False
     except CloudFault as fault:
         # It may have had its effect: the next look tells. It is no try, for it may not even have arrived; but that the
-        # disks may have been written stays known.
+        # disks may have been written, and the VM stopped, stays known.
         outside.journal.record("answer_lost", call=fault.call, error=fault.message)
-        lost = replace(before, started_at=run.restore.started_at, writes=max(before.writes, min(run.restore.writes, 1)))
+        counted = run.restore
+        lost = replace(before, started_at=counted.started_at, writes=max(before.writes, min(counted.writes, 1)))
+        lost = replace(lost, down_at=counted.down_at)
         return _undone(run, lost, fault.message, SPACING, outside), False
     after = replace(run.restore, pending=monitor, pending_kind=kind)
     return outside.records.save(replace(run, restore=after)), isinstance(move, MakeDisk)
