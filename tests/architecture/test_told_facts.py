@@ -233,6 +233,17 @@ def test_the_steps_and_commands_of_a_run_that_the_costs_count_are_those_of_the_r
     assert f"| *K* | commands of a run on its node | {len(commands)} |" in _page("cost.md")
 
 
+@pytest.mark.parametrize(("section", "total"), [("Enrolment, in a month", 24), ("Patching, in a month", 187)])
+def test_the_sums_of_the_costs_are_sums(section: str, total: int) -> None:
+    body = re.search(rf"^## {section}\n(.*?)^##", _page("cost.md"), re.MULTILINE | re.DOTALL)
+    assert body
+    above, together, _ = re.split(r"\*\*together.*?about ([0-9]+) \$\*\*", body[1])
+    parts = [float(part) for part in re.findall(r"\| ([0-9.]+) \$ \|$", above, re.MULTILINE)]
+
+    assert len(parts) > 6
+    assert int(together) == total == round(sum(parts))
+
+
 def test_the_limits_of_health_checks_are_those_of_the_runbook() -> None:
     look = patch_azure().step("LookAfterwards")
     after = next(each for each in look.inside if each.name == "HealthAfterLinux").inputs["Parameters"]
