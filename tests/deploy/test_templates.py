@@ -50,18 +50,46 @@ def test_every_parameter_is_described_checked_labelled_and_in_one_group(name: st
 
     assert sorted(grouped) == sorted(parameters)
     assert set(interface["ParameterLabels"]) == set(parameters)
+    assert all(group["Label"]["default"] for group in interface["ParameterGroups"])
+    assert all(label["default"] for label in interface["ParameterLabels"].values())
     for key, parameter in parameters.items():
         assert parameter["Description"], key
         checked = {"AllowedPattern", "AllowedValues", "MinValue"} & set(parameter)
         assert checked or "::" in parameter["Type"], key
+        # What the console says in place of the pattern when somebody mistypes.
+        assert ("AllowedPattern" in parameter) <= ("ConstraintDescription" in parameter), key
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_defaults_pass_their_own_patterns(name: str) -> None:
+def test_defaults_are_taken_by_their_own_checks(name: str) -> None:
     for key, parameter in template(name)["Parameters"].items():
-        if "AllowedPattern" in parameter and "Default" in parameter:
-            values = parameter["Default"].split(",") if "List" in parameter["Type"] else [parameter["Default"]]
+        if "Default" not in parameter:
+            continue
+        default = parameter["Default"]
+        values = default.split(",") if "List" in parameter["Type"] else [default]
+        if "AllowedPattern" in parameter:
             assert all(re.search(parameter["AllowedPattern"], value) for value in values), key
+        assert default in parameter.get("AllowedValues", [default]), key
+        if parameter["Type"] == "Number":
+            assert parameter.get("MinValue", default) <= default <= parameter.get("MaxValue", default), key
+
+
+def test_what_has_to_be_said_is_what_nobody_could_guess() -> None:
+    """Once exported, the keys of the files beside a template are its defaults, too."""
+    asked = {name: {key for key, each in template(name)["Parameters"].items() if "Default" not in each} for name in ALL}
+
+    assert asked == {
+        templates.STACK: {"VpcEndpointForApiGateway", "AllowNetworkProof", "ArtifactBucket", "ArtifactKey"},
+        templates.ENDPOINT: {"VpcIdForApiGateway", "SubnetsForVpcEndpoint", "AllowedIPRange"},
+        templates.PATCHING: {"AllowedScopes", "ArtifactBucket", "LambdaLayerS3Bucket", "ArtifactKey", "RunbookKey"},
+    }
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_outputs_are_named_described_and_end_in_what_they_are(name: str) -> None:
+    for key, output in template(name)["Outputs"].items():
+        assert re.fullmatch(r"[A-Z][A-Za-z0-9]+", key)
+        assert len(output["Description"]) > 10, key
 
 
 def test_letting_the_network_be_the_proof_is_an_explicit_choice() -> None:
