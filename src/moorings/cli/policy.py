@@ -41,7 +41,7 @@ def policy(
     region: Region = "",
     profile: Profile = "",
 ) -> None:
-    """Print what whoever deploys, or runs patches, has to be allowed.
+    """Print what whoever deploys or patches has to be allowed.
 
     That is a policy document for IAM, exact, for one account and Region; it is JSON with or without --json. Attach
     `shared` and that of each half that is deployed; `doctor` for `moorings doctor` beside. What is made is made through
