@@ -118,6 +118,16 @@ def test_templates_fit_into_a_request_and_know_their_files(folder: Path) -> None
             assert (folder / half.value / name).is_file()
 
 
+def test_whoever_updates_in_the_console_is_told_the_keys_that_it_would_keep(folder: Path) -> None:
+    """It shows a stack's own values in place of a template's new defaults."""
+    told = (folder / "README.txt").read_text().split("Update in the console")[1]
+
+    for half in Half:
+        defaults = templates.defaults((folder / half.value / "stack.yaml").read_text())
+        for parameter in {"ArtifactKey", "RunbookKey", "LambdaLayerS3Key"} & defaults.keys():
+            assert f"{half.value}: {parameter}\n       {defaults[parameter]}\n" in told
+
+
 def test_nothing_is_left_to_fill_in(folder: Path) -> None:
     for name in ("README.txt", "deploy.sh", "remove.sh"):
         assert "@" not in (folder / name).read_text().replace('"$@"', "")

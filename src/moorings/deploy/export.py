@@ -61,6 +61,7 @@ class _Folder:
     on_progress: Progress
     contents: dict[str, bytes] = field(default_factory=dict)  # path in the folder → content
     names: dict[str, str] = field(default_factory=dict)  # what the scripts call it → file name
+    keys: dict[str, str] = field(default_factory=dict)  # parameter of a half's stack → key in the bucket
 
     def add(self, half: Half, artifact: Artifact, *, called: str) -> None:
         self.contents[f"{half.value}/{artifact.file_name}"] = artifact.content
@@ -113,7 +114,7 @@ def _add_enrolment(folder: _Folder) -> None:
     folder.add(Half.ENROLMENT, package, called="ENROLMENT_ZIP")
     key = key_of(package, stack=enrolment.DEFAULT_STACK)
     _add_template(folder, templates.ENDPOINT, {})
-    _add_template(folder, templates.STACK, {"ArtifactKey": key, "Architecture": folder.platform.machine})
+    _add_stack(folder, Half.ENROLMENT, templates.STACK, {"ArtifactKey": key})
 
 
 def _add_patching(folder: _Folder, anchors: Path | None) -> None:
@@ -125,13 +126,12 @@ def _add_patching(folder: _Folder, anchors: Path | None) -> None:
     folder.add(Half.PATCHING, layer, called="LAYER_ZIP")
     folder.add(Half.PATCHING, runbook, called="RUNBOOK")
     stack = patching.DEFAULT_STACK
-    defaults = {
+    keys = {
         "ArtifactKey": key_of(package, stack=stack),
         "LambdaLayerS3Key": key_of(layer, stack=stack),
         "RunbookKey": key_of(runbook, stack=stack),
-        "Architecture": folder.platform.machine,
     }
-    _add_template(folder, templates.PATCHING, defaults)
+    _add_stack(folder, Half.PATCHING, templates.PATCHING, keys)
     folder.contents[_AZURE_ROLE] = (Path(moorings.__file__).parent / _AZURE_ROLE).read_bytes()
 
 
@@ -145,6 +145,11 @@ def _add_policies(folder: _Folder, halves: tuple[Half, ...]) -> None:
     if Half.PATCHING in halves:
         made = rights.document(rights.Part.OPERATOR, rights.Place())
         folder.contents[_OPERATOR_POLICY] = rights.text_of(made).encode()
+
+
+def _add_stack(folder: _Folder, half: Half, name: str, keys: Mapping[str, str]) -> None:
+    _add_template(folder, name, {**keys, "Architecture": folder.platform.machine})
+    folder.keys |= {f"{half.value}: {parameter}": key for parameter, key in keys.items()}
 
 
 def _add_template(folder: _Folder, name: str, defaults: Mapping[str, str]) -> None:
@@ -167,6 +172,7 @@ def _add_words(folder: _Folder, halves: tuple[Half, ...]) -> None:
         "COMMANDS": "\n".join(_COMMANDS[half] for half in chosen),
         "STEPS": "\n".join(_STEPS[half] for half in chosen),
         "REMOVALS": "\n".join(f"    ./remove.sh {half}" for half in chosen),
+        "KEYS": "\n".join(f"   {parameter}\n       {key}" for parameter, key in folder.keys.items()),
         "EXPAND": _EXPAND if Half.PATCHING in halves else "",
     }
     for name in (*SCRIPTS, README):
