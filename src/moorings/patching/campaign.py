@@ -151,11 +151,13 @@ class Campaign:
 
     def _lagging(self, nodes: Sequence[str]) -> bool:
         """Whether the listing shows a node under way whose parent is over: errors would be counted short."""
-        return any(node.node in nodes and node.execution is not None and not node.over for node in self.latest.nodes)
+        ours = set(nodes)
+        return any(node.node in ours and node.execution is not None and not node.over for node in self.latest.nodes)
 
     def _looked(self, found: Execution, nodes: Sequence[str]) -> None:
         seen = self._automations.children(found.id) if found.fleet else [found]
-        asked = [each.id for each in seen if not self._concluded(each.id)]
+        concluded = self._concluded()
+        asked = [each.id for each in seen if each.id not in concluded]
         records = self._archive.runs(asked)
         known = {node.execution.id: node.run for node in self.latest.nodes if node.execution and node.run}
         standings = []
@@ -203,10 +205,13 @@ class Campaign:
             self._see(replace(self.latest, nodes=_merged(self.latest.nodes, fresh)))
         self._see(replace(self.latest, over=True))
 
-    def _concluded(self, execution: str) -> bool:
-        """Whether the record need not be read again."""
-        known = [node for node in self.latest.nodes if node.execution is not None and node.execution.id == execution]
-        return any(node.over and node.run is not None and not node.unfinished for node in known)
+    def _concluded(self) -> set[str]:
+        """The executions whose records need not be read again."""
+        return {
+            node.execution.id
+            for node in self.latest.nodes
+            if node.execution is not None and node.over and node.run is not None and not node.unfinished
+        }
 
     def _see(self, view: View) -> None:
         self.latest = view
