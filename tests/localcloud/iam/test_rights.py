@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,37 @@ def test_the_partition_key_is_a_leading_key(operation: str, params: Mapping[str,
     (right,) = needed(operation, params, service="dynamodb")
 
     assert right.keys["dynamodb:LeadingKeys"] == ("pool#a",)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "operation", "params", "expected"),
+    [
+        ("GET", "/restapis/a", "GetRestApi", {"restApiId": "a"}, [("apigateway:GET", "/restapis/a")]),
+        (
+            "POST", "/restapis", "CreateRestApi", {"name": "n", "policy": "{}", "tags": {"a": "b"}},
+            [
+                ("apigateway:POST", "/restapis"),
+                ("apigateway:UpdateRestApiPolicy", "/restapis"),
+                ("apigateway:PUT", "/tags/arn%3Aaws%3Aapigateway%3Aus-east-1%3A%3A%2Frestapis"),
+            ],
+        ),
+        (
+            "PATCH", "/account", "UpdateAccount",
+            {"patchOperations": [{"op": "replace", "path": "/cloudwatchRoleArn", "value": ROLE}]},
+            [("apigateway:PATCH", "/account"), ("iam:PassRole", ROLE)],
+        ),
+    ],
+)  # fmt: skip
+def test_api_gateways_actions_are_methods_and_its_resources_paths(
+    method: str, path: str, operation: str, params: Mapping[str, Any], expected: list[tuple[str, str]]
+) -> None:
+    asked = replace(call("apigateway", operation, params), request=Request(method=method, path=path))
+
+    rights = actions.required(asked, Known()) or []
+
+    arns = [(action, tail if tail.startswith("arn:") else f"arn:aws:apigateway:us-east-1::{tail}")
+            for action, tail in expected]  # fmt: skip
+    assert [(right.action, right.resource) for right in rights] == arns
 
 
 def test_an_operation_without_a_row_has_no_answer() -> None:
