@@ -487,3 +487,40 @@ def test_a_right_that_holds_for_direct_calls_alone_is_none_for_cloudformation() 
     )
 
     assert ": needed to make the dashboards;" in found.means
+
+
+class _Blind:
+    """Somebody who may look at nothing."""
+
+    def simulated(self, _arn: str, _question: Question) -> Unseen:
+        return Unseen("iam:SimulatePrincipalPolicy is not allowed")
+
+    def caller(self) -> Caller:
+        return ROLE
+
+    def stack(self, _name: str) -> None:
+        return None
+
+    def __getattr__(self, name: str) -> Any:
+        call = {"lambda_limits": "lambda:GetAccountSettings", "bucket": "s3:GetBucketVersioning"}
+        return lambda *_: Unseen(f"{call.get(name, 'ssm:GetServiceSetting')} is not allowed")
+
+
+def test_whoever_may_not_look_is_shown_the_right_and_no_command_that_would_fail_too() -> None:
+    blind: Any = _Blind()
+    groups = frozenset({Group.RIGHTS, Group.QUOTAS, Group.ARTIFACTS})
+
+    report = examine(replace(RIGHTS, groups=groups), blind)
+
+    told = {each.check: each.command for each in report.findings if each.state is State.UNKNOWN}
+    assert told["rights"] == told["lambda-concurrency"] == told["hybrid-tier"] == "moorings policy doctor"
+    assert told["artifact-bucket"] == "moorings policy shared"
+
+
+def test_the_policy_that_is_shown_is_that_of_the_stacks_that_were_asked_about() -> None:
+    probes: Any = _Holder()
+
+    found = examine(replace(RIGHTS, enrolment="edge"), probes).needing_action
+
+    assert found
+    assert all(each.command.endswith(" --enrolment-stack edge") for each in found)

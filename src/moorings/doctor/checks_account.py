@@ -109,7 +109,7 @@ def _lacking(part: Part, missing: Sequence[Missing]) -> Finding:
     actions = dict.fromkeys(action for each in missing for action in each.actions)
     purposes = [PURPOSES[each.statement.sid] for each in missing]
     told = ", to ".join(purposes[:_FEW])
-    more = f", and to {len(purposes) - _FEW} more ends" if purposes[_FEW:] else ""
+    more = f", and for {len(purposes) - _FEW} more purposes" if purposes[_FEW:] else ""
     return Finding(
         check="rights",
         state=State.ACT,

@@ -86,6 +86,12 @@ def asked(place: Place) -> tuple[Statement, ...]:
     return statements(place, parts=_DEPLOYING)
 
 
+def part_that_has(action: str) -> Part:
+    """The document that allows what the doctor could not call; his own if none says so by that name."""
+    held = [each.part for each in statements(Place()) if action in each.actions]
+    return held[0] if held and Part.DOCTOR not in held else Part.DOCTOR
+
+
 def anywhere(place: Place) -> tuple[Question, ...]:
     """All actions on any resource, in few calls: enough for whoever is allowed much."""
     wide = [each for each in asked(place) if not each.conditions.keys() - {"ForAnyValue:StringEquals"}]

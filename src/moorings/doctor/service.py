@@ -1,5 +1,6 @@
 """The examination: which probes are asked for which group, in which order. Decides nothing; the checks do."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from uuid import UUID
@@ -12,13 +13,14 @@ from moorings.doctor import checks_quotas as quotas
 from moorings.doctor import checks_stacks as stacks
 from moorings.doctor import rights
 from moorings.doctor.checks_stacks import ENROLMENT, PATCHING, Kind
-from moorings.doctor.model import Ask, Caller, Finding, Group, Report, StackFacts, Unseen
+from moorings.doctor.model import Ask, Caller, Finding, Group, Report, StackFacts, State, Unseen
 from moorings.doctor.probes import Probes
 from moorings.doctor.rights import Answers, Missing, Question
 
 Told = Callable[[Group], None]
 _NO_VM = "moorings-doctor-looks-for-no-vm"
 _SUBSCRIPTION_PARTS = 2
+_DENIED = re.compile(r"([a-z0-9]+:[A-Za-z]+) is not allowed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,28 @@ def examine(ask: Ask, probes: Probes, *, on_group: Told = lambda _group: None) -
         if group in ask.groups:
             on_group(group)
             findings += look(site)
-    return Report(findings=tuple(findings))
+    return Report(findings=tuple(_for(ask, _permitted(each)) for each in findings))
+
+
+def _for(ask: Ask, finding: Finding) -> Finding:
+    """A policy is bound to the names of the stacks: those that are not the usual ones have to be said."""
+    if not finding.command.startswith("moorings policy "):
+        return finding
+    usual = Place()
+    options = (
+        ("--enrolment-stack", ask.enrolment, usual.enrolment),
+        ("--patching-stack", ask.patching, usual.patching),
+    )
+    said = "".join(f" {option} {name}" for option, name, default in options if name != default)
+    return replace(finding, command=finding.command + said)
+
+
+def _permitted(finding: Finding) -> Finding:
+    """What may not be seen is seen by whoever is given the right: a command that makes the same call would fail too."""
+    denied = _DENIED.search(f"{finding.what} {finding.means}")
+    if finding.state is not State.UNKNOWN or denied is None:
+        return finding
+    return replace(finding, command=f"moorings policy {rights.part_that_has(denied[1]).value}")
 
 
 def _identity(site: _Site) -> list[Finding]:
