@@ -3,6 +3,7 @@
 `Stage.run` walks an execution to its end. `crash_at` stops the function before or after its n-th call to a cloud.
 """
 
+import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -40,9 +41,12 @@ class Crash(BaseException):
 
 
 @cache
-def runbook() -> Runbook:
-    """The runbook as the engine sees it."""
-    return validation.runbook(parsing.load(RUNBOOK.read_text(), format="YAML"))
+def runbook(rounds: int = 100) -> Runbook:
+    """The runbook as the engine sees it; its loops with at most so many rounds."""
+    text = re.sub(
+        r"MaxIterations: (\d+)", lambda found: f"MaxIterations: {min(int(found[1]), rounds)}", RUNBOOK.read_text()
+    )
+    return validation.runbook(parsing.load(text, format="YAML"))
 
 
 @lru_cache(maxsize=256)
@@ -177,6 +181,7 @@ class Stage:
         self.failing_calls: dict[str, int] = {}
         self.seen_calls: list[str] = []
         self.lock = threading.RLock()
+        self.rounds = 100
         self.on_step: Callable[[str, str], None] = lambda _execution, _step: None
         self.outside = Outside(
             clouds=self.azure, documents=Verifier(), nodes=self.node, executions=self, guards=self.table,
@@ -193,7 +198,7 @@ class Stage:
     # -- the engine's surroundings
 
     def find(self, name: str, version: str) -> FoundDocument:
-        return FoundDocument(name=name, version=version or "1", runbook=runbook())
+        return FoundDocument(name=name, version=version or "1", runbook=runbook(self.rounds))
 
     def surroundings(self, setting: Setting) -> Any:
         return _Around(execution_id=setting.execution_id, clock=self.clock)

@@ -19,6 +19,8 @@ from moorings.patching.ports import AzureRefused
 exhaustive = pytest.mark.no_cover
 MOST_EARLY_END = 20  # calls on the shortest path
 BRISK = {"SleepDuration": "PT60S"}
+# Rounds of a loop whose function never answers: all are alike, and the loops of a run together outlast the guard.
+HOPELESS = 40
 ONE_PAUSE = timedelta(seconds=15)  # so that each operation of Azure is seen under way, and once more
 
 
@@ -86,6 +88,8 @@ def _world(path: Path, wire: Tripwire) -> World:
     stage = SwiftStage(data=path.data)
     stage.node.patch_time = timedelta(seconds=50)
     stage.azure.operation_time = ONE_PAUSE
+    if wire.how == "dead":
+        stage.rounds = HOPELESS
     path.prepare(stage)
     return World(stage, wire)
 

@@ -14,6 +14,7 @@ from moorings.patching.model import Guard, Outcome
 WRITES = ("put_snapshot", "put_disk", "power_off", "deallocate", "start", "write_storage")
 WRITING = frozenset(f"before azure.{name}" for name in WRITES)
 HELD = "after guards.hold"
+ENOUGH = 20  # rounds, for every loop of these paths
 THIEF = "99999999-0000-4000-8000-000000000000"
 exhaustive = pytest.mark.no_cover
 
@@ -43,6 +44,7 @@ def walk(path: Path, witness: Witness) -> World:
     stage = SwiftStage(data=path.data)
     stage.node.patch_time = timedelta(seconds=50)
     stage.azure.operation_time = ONE_PAUSE
+    stage.rounds = ENOUGH  # who has lost the guard fails in each round
     path.prepare(stage)
     witness.stage = stage
     world = World(stage, witness)
