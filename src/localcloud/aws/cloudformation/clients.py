@@ -1,4 +1,8 @@
-"""How the engine calls the emulated services: boto3 clients at the HTTP seam, with the rights of whoever deploys."""
+"""How the engine calls the emulated services: boto3 clients at the HTTP seam, with the rights of whoever deploys.
+
+Source: CloudFormation User Guide, "Forward access sessions (FAS) requests and permission evaluation"; IAM User Guide,
+"AWS global condition context keys", aws:CalledVia.
+"""
 
 import threading
 from collections.abc import Sequence
