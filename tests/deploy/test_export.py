@@ -4,13 +4,13 @@ import hashlib
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
-from tests.deploy import standin
+from tests.deploy import standin_host
 from tests.deploy.conftest import Account, BriefClock, new_account
 from tests.deploy.test_enrolment import _activation, _left
 
@@ -53,14 +53,17 @@ def folder(cloud: LocalCloud, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _export(cloud, tmp_path_factory.mktemp("exported") / "by-hand").directory
 
 
+@pytest.fixture(scope="module")
+def program() -> Iterator[Path]:
+    """The folder of the stand-in for `aws`."""
+    with TemporaryDirectory(prefix="aws") as directory, standin_host.running(Path(directory)) as folder:
+        yield folder
+
+
 @pytest.fixture
-def aws(cloud: LocalCloud, tmp_path: Path) -> dict[str, str]:
+def aws(cloud: LocalCloud, program: Path) -> dict[str, str]:
     """Surroundings in which `aws` is the stand-in, and the local cloud is AWS."""
-    program = tmp_path / "bin" / "aws"
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{standin.__file__}" "$@"\n')
-    program.chmod(0o755)
-    return {**cloud.environment(), "PATH": f"{program.parent}:{os.defpath}", "PYTHONWARNINGS": "ignore"}
+    return {**cloud.environment(), "PATH": f"{program}:{os.defpath}", "PYTHONWARNINGS": "ignore"}
 
 
 @pytest.fixture
