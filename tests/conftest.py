@@ -3,6 +3,7 @@
 Property tests try the same few examples on every run, or many new ones (`HYPOTHESIS_PROFILE=deep`).
 """
 
+import gc
 import os
 from functools import cache
 
@@ -26,6 +27,13 @@ botocore.loaders.create_loader = cache(botocore.loaders.create_loader)
 
 # Rooms whose tests wait for servers and processes more than they work.
 WAITING = {"journeys", "testing", "bench", "deploy", "doctor"}
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: the collector need not walk through it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -319,7 +319,8 @@ def test_ctrl_c_while_aws_is_asked_ends_with_a_line() -> None:
             text=True,
         )
         silent.settimeout(60)
-        asked, _ = silent.accept()  # from now on it waits for an answer
+        asked, _ = silent.accept()
+        asked.recv(1)  # the request is there: from now on it waits for an answer
         started.send_signal(signal.SIGINT)
         out, err = started.communicate(timeout=60)
         asked.close()

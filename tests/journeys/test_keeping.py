@@ -161,10 +161,13 @@ def _dimensions(given: Any) -> frozenset[tuple[str, str]]:
 
 
 def _shown(dashboard: str) -> set[tuple[str, str, frozenset[tuple[str, str]]]]:
-    """The curves of a dashboard; each is [namespace, name, dimension, value, …, options]."""
+    """The curves of a dashboard: each is [namespace, name, dimension, value, …, options]; a dot is as above."""
     found = set()
     for widget in json.loads(dashboard)["widgets"]:
+        above: list[str] = []
         for curve in widget["properties"]["metrics"]:
-            namespace, name, *pairs = [part for part in curve if isinstance(part, str)]
+            written = [part for part in curve if isinstance(part, str)]
+            above = [above[place] if part == "." else part for place, part in enumerate(written)]
+            namespace, name, *pairs = above
             found.add((namespace, name, frozenset(zip(pairs[::2], pairs[1::2], strict=True))))
     return found

@@ -96,6 +96,7 @@ def ground() -> Ground:
         (Phase.PATCHING, LOOK_AGAIN),
         (Phase.RESTORING, EVERY),
         (Phase.RESTORED, EVERY),
+        (Phase.OVER, LOOK_AGAIN),  # its news may not be out
     ],
 )
 def test_a_run_that_goes_on_is_left_alone_and_looked_at_later(

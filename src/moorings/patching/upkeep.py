@@ -97,10 +97,11 @@ class Upkeep:
         run = outside.records.load(execution)
         if run is None:
             return []
-        if run.phase is Phase.OVER:
-            outside.records.save(self._tidied(run))
-        elif not outside.executions.over(execution):
+        if not outside.executions.over(execution):
+            # Also one that has its outcome: whoever reports it may not have done all that follows.
             outside.records.postpone(run, outside.clock.now() + _patience(run))
+        elif run.phase is Phase.OVER:
+            outside.records.save(self._tidied(run))
         elif run.restore is not None:
             return self._go_on(run, countdown)
         else:
