@@ -25,8 +25,8 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 botocore.loaders.create_loader = cache(botocore.loaders.create_loader)
 
 
-# Rooms whose tests wait for servers and processes more than they work.
-WAITING = {"journeys", "testing", "bench", "deploy", "doctor"}
+# Rooms that boot servers and start processes: one worker each, so that no two clouds full of them crowd the computer.
+CROWDED = ("journeys", "testing", "bench")
 
 
 def pytest_collection_finish() -> None:
@@ -37,27 +37,20 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Among several workers: what is made once for some tests is made by one; those that wait are spread evenly."""
+    """Among several workers: what is made once for some tests is made by one; the rooms that take longest begin."""
     if "PYTEST_XDIST_WORKER" not in os.environ:
         return
-    worlds = [_shared_world(item) for item in items]
-    for item, world in zip(items, worlds, strict=True):
-        item.add_marker(pytest.mark.xdist_group(world))
-    waiting = dict.fromkeys(world for item, world in zip(items, worlds, strict=True) if _waits(item))
-    working = dict.fromkeys(world for item, world in zip(items, worlds, strict=True) if not _waits(item))
-    turn = {world: place / len(group) for group in (waiting, working) for place, world in enumerate(group)}
-    order = sorted(range(len(items)), key=lambda place: turn[worlds[place]])
-    items[:] = [items[place] for place in order]
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_world(item)))
+    items.sort(key=lambda item: CROWDED.index(room) if (room := _room(item)) else len(CROWDED))
 
 
-def _shared_world(item: pytest.Item) -> str:
-    """The harbour of the patching journeys, or the file; itself, where each case makes all that it needs."""
-    if "port" in item.fixturenames:  # type: ignore[attr-defined]
-        return "harbour"
+def _world(item: pytest.Item) -> str:
+    """A crowded room, or the file; the test itself, where each case makes all that it needs."""
     if item.get_closest_marker("exhaustive"):
         return item.nodeid.replace("@", "-")
-    return str(item.path.relative_to(item.config.rootpath))
+    return _room(item) or str(item.path.relative_to(item.config.rootpath))
 
 
-def _waits(item: pytest.Item) -> bool:
-    return not WAITING.isdisjoint(item.path.parts)
+def _room(item: pytest.Item) -> str:
+    return next((room for room in CROWDED if room in item.path.parts), "")

@@ -303,7 +303,9 @@ def test_a_reader_that_has_gone_is_no_error(tmp_path: Path) -> None:
 
 def test_ctrl_c_while_aws_is_asked_ends_with_a_line() -> None:
     """Whatever the SDK is doing then."""
-    code = "import sys; from moorings.cli.main import main; sys.argv[1:] = ['nodes', 'list']; main()"
+    # A job in the background of a shell hands down that SIGINT is ignored.
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{heard}; import sys; from moorings.cli.main import main; sys.argv[1:] = ['nodes', 'list']; main()"
     with socket.create_server(("127.0.0.1", 0)) as silent:
         surroundings = {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{silent.getsockname()[1]}",
