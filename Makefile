@@ -5,8 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 ARGS ?=
-# Tests wait about as much as they work.
-JOBS ?= $(shell echo $$(( $$(nproc) * 3 / 2 )))
+JOBS ?= auto
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test coverage check format bench docs lock clean

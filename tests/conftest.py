@@ -25,8 +25,8 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 botocore.loaders.create_loader = cache(botocore.loaders.create_loader)
 
 
-# Rooms that boot servers and start processes: one worker each, so that no two clouds full of them crowd the computer.
-CROWDED = ("journeys", "testing", "bench")
+# Rooms that fill the computer with servers and functions: one worker each, so that no two clouds do it at a time.
+CROWDED = ("journeys",)
 
 
 def pytest_collection_finish() -> None:
