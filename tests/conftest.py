@@ -36,6 +36,7 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(100_000, 50, 100)
 
 
+@pytest.hookimpl(tryfirst=True)  # the groups have to be there before xdist reads them
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Among several workers: what is made once for some tests is made by one; the rooms that take longest begin."""
     if "PYTEST_XDIST_WORKER" not in os.environ:
