@@ -36,13 +36,13 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(100_000, 50, 100)
 
 
-@pytest.hookimpl(tryfirst=True)  # the groups have to be there before xdist reads them
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Among several workers, what is made once for some tests is made by one."""
+    item.add_marker(pytest.mark.xdist_group(_world(item)))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Among several workers: what is made once for some tests is made by one; the rooms that take longest begin."""
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        return
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_world(item)))
+    """The rooms that take longest begin."""
     items.sort(key=lambda item: CROWDED.index(room) if (room := _room(item)) else len(CROWDED))
 
 
