@@ -18,11 +18,11 @@ demo: $(VENV)/local.stamp ## From nothing: a local cloud, 12 servers that enrol,
 
 test: check ## Everything: checks, unit, contract and journey tests
 	@echo "· tests" >&2
-	@$(BIN)/python -m pytest -n $(JOBS) --dist=loadgroup --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist=worksteal $(ARGS)
 
 coverage: $(VENV)/dev.stamp ## The same tests, and which branches of the product they run (takes nearly twice as long)
 	@rm -f .coverage .coverage.*
-	@$(BIN)/python -m pytest -n $(JOBS) --dist=loadgroup --no-loadscope-reorder --cov --cov-report= $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist=worksteal --cov --cov-report= $(ARGS)
 	@$(BIN)/coverage report | tail -n 40
 
 check: $(VENV)/dev.stamp ## Format, lint, strict types, import rules, shell scripts, templates

@@ -1,4 +1,4 @@
-"""For all tests: how much the property tests try, what is read once, and who runs what when several share the work.
+"""For all tests: how much the property tests try, and what is read once.
 
 Property tests try the same few examples on every run, or many new ones (`HYPOTHESIS_PROFILE=deep`).
 """
@@ -8,7 +8,6 @@ import os
 from functools import cache
 
 import botocore.loaders
-import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -25,33 +24,8 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 botocore.loaders.create_loader = cache(botocore.loaders.create_loader)
 
 
-# Rooms that fill the computer with servers and functions: one worker each, so that no two clouds do it at a time.
-CROWDED = ("journeys",)
-
-
 def pytest_collection_finish() -> None:
     """What is loaded by now stays: the collector need not walk through it again and again."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Among several workers, what is made once for some tests is made by one."""
-    item.add_marker(pytest.mark.xdist_group(_world(item)))
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The rooms that take longest begin."""
-    items.sort(key=lambda item: CROWDED.index(room) if (room := _room(item)) else len(CROWDED))
-
-
-def _world(item: pytest.Item) -> str:
-    """A crowded room, or the file; the test itself, where each case makes all that it needs."""
-    if item.get_closest_marker("exhaustive"):
-        return item.nodeid.replace("@", "-")
-    return _room(item) or str(item.path.relative_to(item.config.rootpath))
-
-
-def _room(item: pytest.Item) -> str:
-    return next((room for room in CROWDED if room in item.path.parts), "")

@@ -23,8 +23,6 @@ from localcloud.cloud import LocalCloud
 from moorings.enrolment import ports
 from moorings.nodes.ports import Fleet
 
-pytestmark = pytest.mark.exhaustive
-
 
 @pytest.fixture
 def stepped_clock() -> SteppedClock:

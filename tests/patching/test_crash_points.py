@@ -15,8 +15,6 @@ from tests.patching.worldview import Tripwire, World
 from moorings.patching.model import Outcome
 from moorings.patching.ports import AzureRefused
 
-pytestmark = pytest.mark.exhaustive
-
 # Thousands of runs: what they cover, the tests of single paths cover too, and tracing would cost minutes.
 exhaustive = pytest.mark.no_cover
 MOST_EARLY_END = 20  # calls on the shortest path

@@ -11,8 +11,6 @@ from tests.patching.worldview import Tripwire, World
 
 from moorings.patching.model import Guard, Outcome
 
-pytestmark = pytest.mark.exhaustive
-
 WRITES = ("put_snapshot", "put_disk", "power_off", "deallocate", "start", "write_storage")
 WRITING = frozenset(f"before azure.{name}" for name in WRITES)
 HELD = "after guards.hold"
