@@ -134,10 +134,27 @@ def _strangers(template: Template) -> Findings:
             yield f"{name}: everybody, under no condition"
         service = isinstance(statement["Principal"], Mapping) and statement["Principal"].get("Service")
         # A function's own role is passed to it by name; everywhere else a service could be sent by another account.
-        if service not in (False, None, "lambda.amazonaws.com", "apigateway.amazonaws.com"):
-            asked = set(leaves(statement.get("Condition", {})))
-            if not asked & {"aws:SourceAccount", "aws:SourceArn"}:
-                yield f"{name}: {service} on behalf of whatever account"
+        known = service in (False, None, "lambda.amazonaws.com", "apigateway.amazonaws.com")
+        if not known and not _asks(statement) and not _is_asked_by_the_topic(template, name, service):
+            yield f"{name}: {service} on behalf of whatever account"
+
+
+def _asks(statement: Mapping[str, Any]) -> bool:
+    return bool({"aws:SourceAccount", "aws:SourceArn"} & set(leaves(statement.get("Condition", {}))))
+
+
+def _is_asked_by_the_topic(template: Template, key: str, service: object) -> bool:
+    """EventBridge does not tell the key of a topic on whose behalf it comes, only the topic; which has to ask, then."""
+    encrypted = [
+        name for name, _, topic in _each(template, "SNS::Topic") if topic.get("KmsMasterKeyId") == {"Ref": key}
+    ]
+    let_in = [
+        statement
+        for _, _, policy in _each(template, "SNS::TopicPolicy")
+        for statement in policy["PolicyDocument"]["Statement"]
+        if statement["Effect"] == "Allow" and any({"Ref": name} in policy["Topics"] for name in encrypted)
+    ]
+    return service == "events.amazonaws.com" and bool(let_in) and all(map(_asks, let_in))
 
 
 def _is_guarded(resource: Mapping[str, Any], statement: Mapping[str, Any]) -> bool:

@@ -177,6 +177,16 @@ def test_the_topic_is_told_what_the_room_announces_and_made_only_if_asked_for() 
         assert resources[logical_id]["Condition"] == "MakeTopic"
 
 
+def test_the_topics_key_asks_events_nothing_that_they_do_not_tell() -> None:
+    """A condition on aws:SourceAccount or aws:SourceArn would drop every message, and nobody would hear of that.
+    Source: SNS, "Enable compatibility between event sources from AWS services and encrypted topics"."""
+    assert "Condition" not in _statement("TopicKey", "EventsEncrypt")
+    policy = of_type(NAME, "AWS::SNS::TopicPolicy")["OutcomesPolicy"]["PolicyDocument"]["Statement"]
+    (told,) = [each for each in policy if each["Effect"] == "Allow"]
+    # The topic asks instead, and this key encrypts nothing else.
+    assert told["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": "OutcomeRule.Arn"}}}
+
+
 def test_alarms_and_dashboard_show_metrics_that_the_functions_emit() -> None:
     emitted = {f"Outcome{outcome.name.title().replace('_', '')}" for outcome in Outcome}
     for path in ROOM.glob("*.py"):

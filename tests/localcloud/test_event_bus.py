@@ -131,12 +131,17 @@ def test_a_topic_that_does_not_let_the_rule_in_is_not_told(desk: Desk, condition
     assert "the topic's policy does not allow it" in desk.refused()[0]
 
 
-@pytest.mark.parametrize("lets_in", [True, False])
-def test_the_key_of_an_encrypted_topic_must_let_events_in(desk: Desk, lets_in: bool) -> None:
-    root = {"AWS": f"arn:aws:iam::{desk.cloud.world.account}:root"}
-    use = ["kms:GenerateDataKey*", "kms:Decrypt"]
-    events = {**LET_IN, "Action": use}
-    statements = [{"Effect": "Allow", "Principal": root, "Action": "kms:*", "Resource": "*"}, *([events] * lets_in)]
+@pytest.mark.parametrize("let_in", ["whoever comes", "who comes for this account", "nobody"])
+def test_the_key_of_an_encrypted_topic_must_let_events_in(desk: Desk, let_in: str) -> None:
+    """EventBridge does not tell a key on whose behalf it comes, so a condition on that admits nobody."""
+    lets_in = let_in == "whoever comes"
+    account = desk.cloud.world.account
+    root = {"AWS": f"arn:aws:iam::{account}:root"}
+    events: dict[str, Any] = {**LET_IN, "Action": ["kms:GenerateDataKey*", "kms:Decrypt"]}
+    if let_in == "who comes for this account":
+        events["Condition"] = {"StringEquals": {"aws:SourceAccount": account}}
+    statements = [{"Effect": "Allow", "Principal": root, "Action": "kms:*", "Resource": "*"}]
+    statements += [] if let_in == "nobody" else [events]
     policy = json.dumps({"Version": "2012-10-17", "Statement": statements})
     key = desk.cloud.client("kms").create_key(Policy=policy)["KeyMetadata"]["KeyId"]
     desk.cloud.client("sns").set_topic_attributes(
