@@ -7,6 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 from tests.deploy.conftest import Account, BriefClock, WaitingClock
 
+from moorings.clouds.aws import Aws, Patience
 from moorings.deploy.stacks import DEADLINE, OnEvent, Stack, StackEvent, Stacks, StackSpec, silent
 from moorings.errors import Busy, CloudFault, Conflict, Misconfigured, Refused
 
@@ -151,9 +152,11 @@ def test_a_refused_parameter_is_the_operators_business(mine: Mine) -> None:
 def test_an_account_that_is_full_of_stacks_is_told_as_that_and_not_as_too_fast(account: Account, mine: Mine) -> None:
     """The same error code means "slow down" elsewhere."""
     account.cloud.faults.error("cloudformation", "CreateChangeSet", status=400, code="LimitExceededException")
+    once = Patience(connect=10, read=60, attempts=1)
+    hasty = Aws(region=account.aws.region, session=account.cloud.session(), patience=once)
 
     with pytest.raises(Misconfigured, match="takes no more stacks") as refused:
-        mine.deploy()
+        Stacks(hasty, clock=BriefClock()).plan(mine.spec())
 
     account.cloud.faults.clear()
     assert "Service Quotas" in refused.value.remedy

@@ -24,7 +24,7 @@ from moorings.deploy.documents import (
 from moorings.deploy.halves import ENROLMENT_STACK
 from moorings.deploy.leftovers import sweep
 from moorings.deploy.package import DEFAULT_PLATFORM, FunctionPlatform, build
-from moorings.deploy.stacks import ChangeSet, Stack, Stacks, StackSpec, require_unprotected
+from moorings.deploy.stacks import ChangeSet, Stack, Stacks, StackSpec, require_deletable
 from moorings.deploy.steps import TAGS, Approve, Notice, Progress, Step, approved, make, quiet
 from moorings.enrolment import configuration
 from moorings.errors import Misconfigured, Refused
@@ -205,7 +205,7 @@ def require_removable(stack: str, *, aws: Aws, clock: Clock) -> Stack | None:
     stacks = Stacks(aws, clock=clock)
     found = stacks.find(stack)
     for each in (found, stacks.find(endpoint_stack(stack))):
-        require_unprotected(each)
+        require_deletable(each)
     if found and found.parameters.get("DeletionProtection") == "yes":
         raise Refused(
             f"the ledger of {stack} is protected from deletion",

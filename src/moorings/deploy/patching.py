@@ -19,7 +19,7 @@ from moorings.deploy.artifacts import Artifacts, key_of
 from moorings.deploy.halves import PATCHING_STACK
 from moorings.deploy.package import DEFAULT_PLATFORM, FunctionPlatform, Package, build, build_layer
 from moorings.deploy.running import executions_of, restores_of
-from moorings.deploy.stacks import ChangeSet, Stack, Stacks, StackSpec, require_unprotected
+from moorings.deploy.stacks import ChangeSet, Stack, Stacks, StackSpec, require_deletable
 from moorings.deploy.steps import TAGS, Approve, Notice, Progress, Step, approved, make, quiet
 from moorings.errors import Conflict, Misconfigured, Refused
 
@@ -262,7 +262,7 @@ def _check_document(plan: PatchingPlan, there: Stack | None, aws: Aws) -> None:
 
 
 def _check_removable(found: Stack, aws: Aws) -> None:
-    require_unprotected(found)
+    require_deletable(found)
     if found.parameters.get("DeletionProtection") == "yes":
         raise Refused(
             f"guards and records of {found.name} are protected from deletion",

@@ -5,7 +5,8 @@ Waiting is done on the clock that is handed in, until a deadline. Nothing here k
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,16 +14,17 @@ from botocore.exceptions import ClientError
 
 from moorings.clock import Clock
 from moorings.clouds.aws import Aws, calling
+from moorings.clouds.aws_errors import code_of
+from moorings.deploy import stack_states
 from moorings.deploy.explain import fault_of, remedy_for
 from moorings.deploy.templates import parameter_names
-from moorings.errors import Busy, CloudFault, Conflict, Misconfigured, Refused
+from moorings.errors import CloudFault, Conflict, Misconfigured
 
 LARGEST_TEMPLATE = 51_200  # bytes that a request may carry. Source: CloudFormation quotas
 DEADLINE = timedelta(minutes=60)  # an interface endpoint takes minutes, a function's network interface up to 40
 # Short first, because an unchanged stack and a local cloud answer at once; then as patient as the service wants it.
 _PAUSES = tuple(timedelta(seconds=seconds) for seconds in (0.1, 0.1, 0.2, 0.3, 0.5, 1, 2, 3, 5))
-_PARAMETER = "correct the parameter it names"
-_NOTHING_TO_CHANGE = ("didn't contain changes", "No updates are to be performed")
+_STACK = "AWS::CloudFormation::Stack"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,9 +106,12 @@ class Stacks:
     def find(self, name: str) -> Stack | None:
         """The stack of that name or id; None if there is none (or it is deleted, or only its first plan exists)."""
         described = self._describe(name)
-        if described is None or described["StackStatus"] in {"DELETE_COMPLETE", "REVIEW_IN_PROGRESS"}:
-            return None
-        return _stack(described)
+        return _stack(described) if described and stack_states.is_made(described["StackStatus"]) else None
+
+    def require_changeable(self, name: str) -> None:
+        """Busy if the stack of that name is being changed, Conflict, with the cause, if a person has to mend it."""
+        if found := self.find(name):
+            stack_states.require_changeable(name, found.status, [*self.events(found.id)][::-1])
 
     def deploy(self, spec: StackSpec, *, on_event: OnEvent = silent) -> Stack:
         """Make the stack as wanted, and return it once it stands. See `plan` and `execute` for what is raised."""
@@ -123,27 +128,32 @@ class Stacks:
             raise Misconfigured(f"the template of {spec.name} exceeds {LARGEST_TEMPLATE:,} bytes", remedy="shorten it")
         creates = self._make_way(spec.name, on_event, delete=make_way)
         created = self._create_change_set(spec, creates=creates)
-        described = self._settled_change_set(created)
-        if described["Status"] == "FAILED":
-            self._drop_change_set(created["Id"], created["StackId"], creates=creates)
-            reason = str(described.get("StatusReason", ""))
-            if not any(text in reason for text in _NOTHING_TO_CHANGE):
-                raise Misconfigured(
-                    f"CloudFormation cannot plan {spec.name}: {reason}", remedy=remedy_for(reason) or _PARAMETER
-                )
-        changes = tuple(_change(entry["ResourceChange"]) for entry in self._changes(described, created))
-        return ChangeSet(
-            id=created["Id"], stack=spec.name, stack_id=created["StackId"], creates=creates, changes=changes
-        )
+        planned = ChangeSet(id=created["Id"], stack=spec.name, stack_id=created["StackId"], creates=creates, changes=())
+        try:
+            described = self._settled_change_set(created)
+            if described["Status"] != "FAILED":
+                return replace(planned, changes=self._changes(spec.name, described, created))
+        except BaseException:  # Ctrl-C too: nobody will carry it out
+            self.drop(planned)
+            raise
+        self.drop(planned)
+        reason = str(described.get("StatusReason", ""))
+        if not any(text in reason for text in stack_states.NOTHING_TO_CHANGE):
+            raise Misconfigured(
+                f"CloudFormation cannot plan {spec.name}: {reason}",
+                remedy=remedy_for(reason) or "correct the parameter it names",
+            )
+        return planned
 
     def execute(self, planned: ChangeSet, *, on_event: OnEvent = silent) -> Stack:
         """Carry out a plan, telling every event as it is seen; the stack once it stands.
 
         CloudFault, naming the first resource that failed, why, and the remedy, if CloudFormation rolled it back.
+        Conflict or Busy if somebody else was faster.
         """
         if planned.changes:
             seen = self._event_ids(planned.stack_id)
-            with calling("cloudformation:ExecuteChangeSet"):
+            with _asking("cloudformation:ExecuteChangeSet", planned.stack):
                 self._client.execute_change_set(StackName=planned.stack_id, ChangeSetName=planned.id)
             self._watch(planned.stack_id, planned.stack, seen=seen, on_event=on_event)
         stack = self.find(planned.stack_id)
@@ -154,23 +164,33 @@ class Stacks:
         return stack
 
     def drop(self, planned: ChangeSet) -> None:
-        """Forget a plan that is not wanted."""
-        self._drop_change_set(planned.id, planned.stack_id, creates=planned.creates)
+        """Forget a plan that is not wanted, and the stack that was only planned by it."""
+        with calling("cloudformation:DeleteChangeSet"):
+            try:
+                self._client.delete_change_set(StackName=planned.stack_id, ChangeSetName=planned.id)
+            except ClientError as error:
+                if not stack_states.is_absent(code_of(error), str(error)):
+                    raise
+        described = self._describe(planned.stack_id) if planned.creates else None
+        # Somebody else may have carried out a plan of theirs: then it is their stack.
+        if described and described["StackStatus"] == stack_states.ONLY_PLANNED:
+            with calling("cloudformation:DeleteStack"):
+                self._client.delete_stack(StackName=planned.stack_id)
 
     def delete(self, name: str, *, on_event: OnEvent = silent) -> bool:
-        """Delete a stack and wait until it is gone; False if there was none.
+        """Delete the stack of that name or id and wait until it is gone; False if there was none.
 
-        CloudFault as in `execute`; Refused if it is protected from termination.
+        CloudFault as in `execute`; Refused if it is protected from termination, Busy if it is being changed.
         """
         described = self._describe(name)
-        if described is None or described["StackStatus"] == "DELETE_COMPLETE":
+        if described is None or described["StackStatus"] == stack_states.GONE:
             return False
-        require_unprotected(_stack(described))
-        stack_id = str(described["StackId"])
-        seen = self._event_ids(stack_id)
-        with calling("cloudformation:DeleteStack"):
-            self._client.delete_stack(StackName=stack_id)
-        self._watch(stack_id, name, seen=seen, on_event=on_event)
+        stack = _stack(described)
+        require_deletable(stack)
+        seen = self._event_ids(stack.id)
+        with _asking("cloudformation:DeleteStack", stack.name):
+            self._client.delete_stack(StackName=stack.id)
+        self._watch(stack.id, stack.name, seen=seen, on_event=on_event)
         return True
 
     def events(self, stack_id: str) -> Iterator[StackEvent]:
@@ -192,51 +212,34 @@ class Stacks:
 
     def _make_way(self, name: str, on_event: OnEvent, *, delete: bool) -> bool:
         """Whether the stack has still to be created."""
-        described = self._describe(name)
-        status = described["StackStatus"] if described else "DELETE_COMPLETE"
-        if status in {"DELETE_COMPLETE", "REVIEW_IN_PROGRESS"}:
+        found = self.find(name)
+        if found is None:
             return True
-        if status in {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED"}:
-            if not delete:
-                raise Conflict(
-                    f"stack {name} is {status}: its creation failed, and nothing can be planned while it is there",
-                    remedy="deploy without --dry-run, which deletes it first, or delete it",
-                )
-            self.delete(name, on_event=on_event)
-            return True
-        if status.endswith("_IN_PROGRESS"):
-            raise Busy(
-                f"stack {name} is {status}", retry_after=timedelta(minutes=1), remedy="wait until it has settled"
-            )
-        if status == "DELETE_FAILED":
+        if found.status not in stack_states.NEVER_STOOD:
+            self.require_changeable(name)
+            return False
+        if not delete:
             raise Conflict(
-                f"stack {name} is half deleted",
-                remedy=f"finish its removal (`aws cloudformation delete-stack --stack-name {name}`), then deploy again",
+                f"stack {name} is {found.status}: its creation failed, and nothing can be planned while it is there",
+                remedy="deploy without --dry-run, which deletes it first, or delete it",
             )
-        if status == "UPDATE_ROLLBACK_FAILED":
-            raise Conflict(
-                f"stack {name} could not be rolled back",
-                remedy=f"run `aws cloudformation continue-update-rollback --stack-name {name}`, then deploy again",
-            )
-        return False
+        self.delete(found.id, on_event=on_event)  # by its id: the name may be another's by then
+        return True
 
     def _create_change_set(self, spec: StackSpec, *, creates: bool) -> dict[str, Any]:
         found = None if creates else self.find(spec.name)
         # An update would take away what it is not given; tags of `aws:` are not ours to give.
         kept = {key: value for key, value in found.tags.items() if not key.startswith("aws:")} if found else {}
-        with calling("cloudformation:CreateChangeSet"):
-            try:
-                answer: dict[str, Any] = self._client.create_change_set(
-                    StackName=spec.name,
-                    ChangeSetName=f"moorings-{uuid.uuid4().hex}",
-                    ChangeSetType="CREATE" if creates else "UPDATE",
-                    TemplateBody=spec.template,
-                    Capabilities=["CAPABILITY_IAM"],
-                    Parameters=_parameters(spec, found),
-                    Tags=[{"Key": key, "Value": value} for key, value in sorted({**kept, **spec.tags}.items())],
-                )
-            except ClientError as error:
-                raise _refusal(spec.name, error) or error from None
+        with _asking("cloudformation:CreateChangeSet", spec.name):
+            answer: dict[str, Any] = self._client.create_change_set(
+                StackName=spec.name,
+                ChangeSetName=f"moorings-{uuid.uuid4().hex}",
+                ChangeSetType="CREATE" if creates else "UPDATE",
+                TemplateBody=spec.template,
+                Capabilities=["CAPABILITY_IAM"],
+                Parameters=_parameters(spec, found),
+                Tags=[{"Key": key, "Value": value} for key, value in sorted({**kept, **spec.tags}.items())],
+            )
         return answer
 
     def _settled_change_set(self, created: Mapping[str, Any]) -> dict[str, Any]:
@@ -254,22 +257,14 @@ class Stacks:
             )
         return described
 
-    def _changes(self, first_page: dict[str, Any], created: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        page = first_page
-        while True:
-            yield from page.get("Changes", [])
-            token = page.get("NextToken")
-            if not token:
-                return
+    def _changes(self, name: str, first_page: dict[str, Any], created: Mapping[str, Any]) -> tuple[Change, ...]:
+        entries, page = list(first_page.get("Changes", [])), first_page
+        while token := page.get("NextToken"):
             page = self._described_change_set(created, NextToken=token)
-
-    def _drop_change_set(self, change_set_id: str, stack_id: str, *, creates: bool) -> None:
-        """A failed plan leaves the change set, and for a new stack an empty stack; neither is of use."""
-        with calling("cloudformation:DeleteChangeSet"):
-            self._client.delete_change_set(StackName=stack_id, ChangeSetName=change_set_id)
-        if creates:
-            with calling("cloudformation:DeleteStack"):
-                self._client.delete_stack(StackName=stack_id)
+            entries += page.get("Changes", [])
+        # A plan that changes no resource changes the stack's outputs, which CloudFormation does not list.
+        outputs_alone = Change(action="Modify", resource=name, type=_STACK, replacement=False)
+        return tuple(_change(entry["ResourceChange"]) for entry in entries) or (outputs_alone,)
 
     def _watch(self, stack_id: str, name: str, *, seen: set[str], on_event: OnEvent) -> None:
         """Tell new events until the stack has settled; raises CloudFault if that is not where it should be.
@@ -282,11 +277,11 @@ class Stacks:
             begun = bool(happened)
             # Status before events: whatever led to a settled status is then among the events.
             described = self._describe(stack_id)
-            status = described["StackStatus"] if described else "DELETE_COMPLETE"
+            status = described["StackStatus"] if described else stack_states.GONE
             for event in self._news(stack_id, seen):
                 happened.append(event)
                 on_event(event)
-            if status.endswith("_IN_PROGRESS") or not (begun or status == "DELETE_COMPLETE"):
+            if status.endswith("_IN_PROGRESS") or not (begun or status == stack_states.GONE):
                 continue
             if "ROLLBACK" in status or status.endswith("_FAILED"):
                 raise fault_of(name, status, happened)
@@ -330,29 +325,21 @@ def _parameters(spec: StackSpec, found: Stack | None) -> list[dict[str, Any]]:
     return [*given, *({"ParameterKey": key, "UsePreviousValue": True} for key in sorted(kept))]
 
 
-def _refusal(name: str, error: ClientError) -> Misconfigured | Busy | None:
-    """Why a stack cannot be planned; None if that is not for this module to say."""
-    told = error.response.get("Error", {})
-    code, message = told.get("Code"), str(told.get("Message", ""))
-    if code == "LimitExceededException":  # of stacks; elsewhere the code means "slow down"
-        return Misconfigured(f"CloudFormation takes no more stacks: {message}", remedy=remedy_for("quota"))
-    if code != "ValidationError":
-        return None
-    if "_IN_PROGRESS state" in message:  # somebody was faster
-        return Busy(
-            f"stack {name} is being changed", retry_after=timedelta(minutes=1), remedy="wait until it has settled"
-        )
-    return Misconfigured(f"CloudFormation refuses {name}: {message}", remedy=remedy_for(message) or _PARAMETER)
+@contextmanager
+def _asking(call: str, name: str) -> Iterator[None]:
+    """As `calling`, and what CloudFormation refuses about a stack in our words."""
+    with calling(call):
+        try:
+            yield
+        except ClientError as error:
+            told = error.response.get("Error", {})
+            raise stack_states.refusal(name, code_of(error), str(told.get("Message", ""))) or error from None
 
 
-def require_unprotected(stack: Stack | None) -> None:
-    """Refused, with the command that ends it, if the stack is protected from termination."""
-    if stack and stack.protected:
-        raise Refused(
-            f"stack {stack.name} is protected from termination",
-            remedy=f"`aws cloudformation update-termination-protection --no-enable-termination-protection --stack-name"
-            f" {stack.name}`, then remove again",
-        )
+def require_deletable(stack: Stack | None) -> None:
+    """Raises as `Stacks.delete` would now; nothing for a stack that is not there."""
+    if stack:
+        stack_states.require_deletable(stack.name, stack.status, protected=stack.protected)
 
 
 def _stack(described: Mapping[str, Any]) -> Stack:

@@ -41,12 +41,22 @@ def make(spec: StackSpec, stacks: Stacks, *, on_progress: Progress, approve: App
     """Plan one stack, have the plan approved, carry it out. Refused if it is not approved; else as `Stacks` raises."""
     on_progress(Step(f"planning stack {spec.name}"))
     planned = stacks.plan(spec, on_event=on_progress)
-    if planned.changes and not approve(planned):
-        stacks.drop(planned)
-        raise Refused(f"the plan of stack {spec.name} was not approved", remedy="nothing of it was changed")
+    if planned.changes:
+        _have_approved(planned, stacks, approve)
     text = f"{len(planned.changes)} changes" if planned.changes else "nothing to change"
     on_progress(Step(f"stack {spec.name}: {text}"))
     return stacks.execute(planned, on_event=on_progress)
+
+
+def _have_approved(planned: ChangeSet, stacks: Stacks, approve: Approve) -> None:
+    agreed = False
+    try:
+        agreed = approve(planned)
+    finally:
+        if not agreed:  # Ctrl-C is an answer too
+            stacks.drop(planned)
+    if not agreed:
+        raise Refused(f"the plan of stack {planned.stack} was not approved", remedy="nothing of it was changed")
 
 
 def preview(specs: Iterable[StackSpec], stacks: Stacks, *, on_progress: Progress) -> tuple[ChangeSet, ...]:
