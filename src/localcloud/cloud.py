@@ -68,24 +68,24 @@ class LocalCloud:
         """Open the endpoint; returns once it answers."""
         if self._world is not None:
             raise RuntimeError("this local cloud runs already")
+        # With them comes all of the emulated AWS. At once: threads that load moto at the same time meet it half loaded.
+        from localcloud.aws import front  # noqa: PLC0415
+        from localcloud.aws.endpoint import AwsEndpoint  # noqa: PLC0415
+
         self._world = World(
             account=_claim_account(self._account),
             region=self._region,
             clock=self._clock,
             state_dir=Path(tempfile.mkdtemp(prefix="localcloud-")),
+            serving=AwsEndpoint,
             seed=self._seed,
         )
         try:
             if not self._in_process:
-                from localcloud.aws import front  # noqa: PLC0415 - with it comes all of the emulated AWS
-
                 self._world.part(Watchdog)
                 self._listener = front.listen(self._world, loopback_socket(self._port))
                 self._world.endpoint_url = self.endpoint_url
                 self.schedules.start()
-            else:
-                # As above: whoever calls first may do so from several threads at once.
-                _ = self._world.endpoint
         except BaseException:
             self.stop()
             raise
@@ -96,7 +96,7 @@ class LocalCloud:
         world = self._world
         if world is None:
             return
-        from localcloud.aws.motobridge import forget_account  # noqa: PLC0415 - moto is loaded when first needed
+        from localcloud.aws.backends import forget_account  # noqa: PLC0415 - moto is loaded when first needed
 
         try:
             if self._listener is not None:
@@ -166,8 +166,11 @@ class LocalCloud:
     @property
     def machines(self) -> "Machines":
         """The account's servers in any cloud or none: make, boot, and look into them."""
-        from localcloud.machines.fleet import Machines  # noqa: PLC0415 - loaded when first needed
+        from localcloud.azure.surroundings import AzureSurroundings  # noqa: PLC0415 - loaded when first needed
+        from localcloud.machines.fleet import Machines  # noqa: PLC0415
+        from localcloud.machines.surroundings import EmulatedClouds  # noqa: PLC0415
 
+        self.world.part(EmulatedClouds).add("azure", AzureSurroundings)
         return self.world.part(Machines)
 
     @property

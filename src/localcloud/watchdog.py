@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # run by its path, it finds the standard library alone
     from localcloud.world import World
 
 PATIENCE_SECONDS = 10.0  # for machines to lose their power, which keeps their folders busy

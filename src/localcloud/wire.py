@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 
@@ -64,6 +64,18 @@ class Held:
 
     wait: Callable[[Callable[[], None]], Callable[[], None]]
     finish: Callable[[], Any]
+
+
+class Endpoint(Protocol):
+    """Answers requests; a refusal is an answer too. Threads may share it."""
+
+    def dispatch(self, request: Request) -> Response:
+        """Answer one request, and wait for an answer that is held back."""
+        ...
+
+    def begin(self, request: Request) -> Response | Held:
+        """The same without waiting."""
+        ...
 
 
 def settled(answer: "Response | Held") -> Response:

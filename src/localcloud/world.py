@@ -8,16 +8,14 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from localcloud.authority import Authority
 from localcloud.aws.call import CallRecord
 from localcloud.clock import Clock
 from localcloud.faults import Faults
 from localcloud.principals import CredentialStore, Kind, Principal
-
-if TYPE_CHECKING:
-    from localcloud.aws.endpoint import AwsEndpoint
+from localcloud.wire import Endpoint
 
 PartT = TypeVar("PartT")
 
@@ -52,9 +50,21 @@ class CallLog:
 
 
 class World:
-    """State shared by everything in one local cloud; made by `LocalCloud`, or alone in tests at the HTTP seam."""
+    """State shared by everything in one local cloud; made by `LocalCloud`, or alone in tests at the HTTP seam.
 
-    def __init__(self, *, account: str, region: str, clock: Clock, state_dir: Path, seed: int = 0) -> None:
+    `serving` makes the AWS endpoint of this world when it is first asked for.
+    """
+
+    def __init__(
+        self,
+        *,
+        account: str,
+        region: str,
+        clock: Clock,
+        state_dir: Path,
+        serving: Callable[["World"], Endpoint],
+        seed: int = 0,
+    ) -> None:
         self.account = account
         self.region = region
         self.clock = clock
@@ -70,6 +80,7 @@ class World:
         self.stopping = threading.Event()
         # moto's backends do not guard their conditional writes: whoever touches one directly holds this lock.
         self.moto_lock = threading.RLock()
+        self._serving = serving
         self._parts: dict[type[Any], Any] = {}
         self._parts_lock = threading.RLock()
         self._closed = False
@@ -89,21 +100,19 @@ class World:
         return cast("PartT", made)
 
     @property
-    def endpoint(self) -> "AwsEndpoint":
+    def endpoint(self) -> Endpoint:
         """The AWS endpoint of this world: `world.endpoint.dispatch(request)` is the seam."""
-        from localcloud.aws.endpoint import AwsEndpoint  # noqa: PLC0415 - the endpoint's module knows the world
-
-        return self.part(AwsEndpoint)
+        return self.part(self._serving)
 
     def backend(self, service: str, region: str | None = None) -> Any:
         """moto's backend of `service` (botocore's name) for this account; hold `moto_lock` while you use it."""
-        from localcloud.aws.motobridge import backend  # noqa: PLC0415 - moto is loaded when it is first needed
+        from localcloud.aws.backends import backend  # noqa: PLC0415 - moto is loaded when it is first needed
 
         return backend(service, account=self.account, region=region or self.region)
 
     def regions(self, service: str) -> list[str]:
         """The Regions in which this account has used `service` (botocore's name)."""
-        from localcloud.aws.motobridge import regions  # noqa: PLC0415 - moto is loaded when it is first needed
+        from localcloud.aws.backends import regions  # noqa: PLC0415 - moto is loaded when it is first needed
 
         return regions(service, account=self.account)
 

@@ -5,8 +5,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
+import grimp
 from tests.architecture.repository import ROOT, SOURCES, modules, shown
 
 LONGEST_MODULE = 400
@@ -39,6 +41,14 @@ def test_the_import_rules_hold() -> None:
     )  # fmt: skip
 
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_no_modules_know_each_other_in_a_circle() -> None:
+    """Imports inside functions and those for type checkers count too: who reads one module need not read all."""
+    graph = grimp.build_graph("moorings", "localcloud", cache_dir=None)
+    known = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+
+    list(TopologicalSorter(known).static_order())  # CycleError names the circle
 
 
 def test_every_folder_of_modules_is_a_package_with_a_docstring() -> None:

@@ -8,7 +8,7 @@ import logging
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localcloud.aws import catalogue, motobridge, parameters, refusals, rendering, sigv4
 from localcloud.aws.agent import caller
@@ -20,12 +20,10 @@ from localcloud.aws.iam import enforce
 from localcloud.aws.overlays import overlays
 from localcloud.clock import monotonic
 from localcloud.errors import ConnectionLost, ServiceError, Unsupported
+from localcloud.faults import Kill
 from localcloud.principals import Kind, Principal
 from localcloud.wire import Held, Request, Response, settled
-
-if TYPE_CHECKING:
-    from localcloud.faults import Kill
-    from localcloud.world import World
+from localcloud.world import World
 
 # Who calls an operation that asks for no proof.
 ANONYMOUS = Principal(kind=Kind.NODE, arn="anonymous")
@@ -35,7 +33,7 @@ _log = logging.getLogger(__name__)
 class AwsEndpoint:
     """All AWS services of one world behind one function. Threads may share it."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
         self._overlays: Mapping[tuple[str, str], Operation] = overlays(world)
 
@@ -161,7 +159,7 @@ class AwsEndpoint:
         # Rendered here, so that the answer of a call that was refused can get lost like any other.
         return rendering.render_error(refused, service=call.service, protocol=target.protocol, request_id=call.id)
 
-    def _due_kill(self, principal: Principal) -> "Kill | None":
+    def _due_kill(self, principal: Principal) -> Kill | None:
         # Lambda names the session of a function's role after the function.
         name = principal.arn.rsplit("/", 1)[-1] if principal.kind is Kind.ROLE else ""
         return self._world.faults.death(name) if name else None

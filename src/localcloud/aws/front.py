@@ -3,18 +3,15 @@
 import socket
 import ssl
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from localcloud.aws.agent.channels import ControlChannels
 from localcloud.server import ASGIApp, Listener, Receive, Scope, Send, started_server
 from localcloud.wire import Held, Request, Response
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 
 def listen(
-    world: "World",
+    world: World,
     sock: socket.socket,
     tls: ssl.SSLContext | None = None,
     *,
@@ -24,7 +21,7 @@ def listen(
     return world.part(started_server).serve(_app(world, noticing), sock, tls, websockets=True)
 
 
-def _app(world: "World", noticing: Callable[[Request], None] | None) -> ASGIApp:
+def _app(world: World, noticing: Callable[[Request], None] | None) -> ASGIApp:
     server, channels = world.part(started_server), world.part(ControlChannels)
     endpoint = world.endpoint  # now: threads that load moto at the same time meet it half loaded
 

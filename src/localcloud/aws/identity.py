@@ -1,19 +1,17 @@
 """STS: who the caller is. The local cloud, not moto, knows the credentials."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localcloud.aws.call import Call, Operation
 from localcloud.principals import Kind
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 
 class Identity:
     """Answers GetCallerIdentity."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
 
     def get_caller_identity(self, call: Call) -> Mapping[str, Any]:
@@ -34,6 +32,6 @@ class Identity:
             return next((str(role.id) for role in roles if role.name == name), "")
 
 
-def operations(world: "World") -> Mapping[tuple[str, str], Operation]:
+def operations(world: World) -> Mapping[tuple[str, str], Operation]:
     """STS's operations of this module."""
     return {("sts", "GetCallerIdentity"): world.part(Identity).get_caller_identity}

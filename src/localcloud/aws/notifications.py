@@ -4,21 +4,18 @@ moto would post to web addresses in earnest, and give functions their messages b
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from localcloud.aws import motobridge
 from localcloud.aws.call import Call, Operation
 from localcloud.errors import Unsupported
 from localcloud.wire import Response
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 # Mail is accepted, as a template for both worlds needs it, and sent to nobody.
 PROTOCOLS = frozenset({"email", "email-json", "sqs"})
 
 
-def operations(world: "World") -> Mapping[tuple[str, str], Operation]:
+def operations(world: World) -> Mapping[tuple[str, str], Operation]:
     """Subscribe, checked."""
 
     def subscribe(call: Call) -> Response:

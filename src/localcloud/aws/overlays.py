@@ -7,7 +7,6 @@ uses `motobridge.pass_on`.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from localcloud.aws import event_bus, identity, notifications, web_identity
 from localcloud.aws.apigateway import operations as apigateway
@@ -18,9 +17,7 @@ from localcloud.aws.functions import operations as functions
 from localcloud.aws.iam import operations as iam
 from localcloud.aws.iam import simulation
 from localcloud.aws.ssm import operations as ssm
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 OWNERS = (
     identity.operations,
@@ -37,7 +34,7 @@ OWNERS = (
 )
 
 
-def overlays(world: "World") -> Mapping[tuple[str, str], Operation]:
+def overlays(world: World) -> Mapping[tuple[str, str], Operation]:
     """All operations of all owners for one world; no operation has two owners."""
     found: dict[tuple[str, str], Operation] = {}
     for owner in OWNERS:

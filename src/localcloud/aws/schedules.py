@@ -15,15 +15,13 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 from localcloud.aws.functions.service import Functions
 from localcloud.clock import SteppedClock
 from localcloud.errors import LocalCloudError, ServiceError, Unsupported
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 _RATE = re.compile(r"rate\((?P<count>[1-9]\d*) (?P<unit>minute|hour|day)(?P<plural>s?)\)")
 _CRON = re.compile(r"cron\((?P<fields>[^()]*)\)")
@@ -150,7 +148,7 @@ class _Watched:
 class Schedules:
     """The schedules of one local cloud, in all its Regions. Threads may share it."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
         self._functions = world.part(Functions)  # held, so that it outlives this part
         self._origin = world.clock.now()

@@ -13,7 +13,7 @@ import threading
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -28,9 +28,7 @@ from localcloud.principals import Kind
 from localcloud.server import Listener, loopback_socket, started_server
 from localcloud.signing_keys import p384_key, rsa_key
 from localcloud.wire import Headers, Request, Response
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 CLAIMS = "https://sts.amazonaws.com/"
 DISCOVERY_PATH = "/.well-known/openid-configuration"
@@ -44,7 +42,7 @@ _ALGORITHMS = ("RS256", "ES384")
 class WebIdentities:
     """The account's issuer: `world.part(WebIdentities)`. Threads may share it."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
         self._lock = threading.Lock()
         self._listener: Listener | None = None
@@ -187,7 +185,7 @@ class WebIdentities:
         return rsa_key("outbound web identities"), p384_key("outbound web identities")
 
 
-def operations(world: "World") -> Mapping[tuple[str, str], Operation]:
+def operations(world: World) -> Mapping[tuple[str, str], Operation]:
     """IAM's and STS's operations of this module."""
     identities = world.part(WebIdentities)
     return {

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from asn1crypto import algos, cms
 from asn1crypto import x509 as asn1_x509
@@ -19,9 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from localcloud.signing_keys import rsa_key
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 LIFETIME = timedelta(hours=6)
 LEAF_LIFETIME = timedelta(days=180)
@@ -53,7 +51,7 @@ class Signer:
 class AttestedDocuments:
     """The authority and the documents of a world: `world.part(AttestedDocuments)`. Threads may share it."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
         self._lock = threading.Lock()
         self._chain: tuple[Signer, Signer] | None = None

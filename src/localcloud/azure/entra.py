@@ -9,7 +9,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl
 
 from localcloud.aws.web_identity import WebIdentities
@@ -18,9 +18,7 @@ from localcloud.azure.entra_applications import Application
 from localcloud.azure.entra_errors import Aadsts
 from localcloud.azure.tokens import LIFETIME, Tokens
 from localcloud.wire import Headers, Request, Response
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 # What tokens are issued for: Resource Manager of each cloud, by its own and its older name.
 RESOURCES = frozenset(
@@ -52,7 +50,7 @@ class TokenRequest:
 class Entra:
     """The token service of the local tenant: `world.part(Entra)`. Threads may share it."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
         self._tokens = world.part(Tokens)
         self._lock = threading.Lock()

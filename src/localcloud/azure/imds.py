@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote
 
 from localcloud.azure import imds_document
@@ -22,11 +22,9 @@ from localcloud.azure.model import Document
 from localcloud.azure.service import Azure
 from localcloud.azure.vms import Vm
 from localcloud.errors import ConnectionLost, ServiceError
+from localcloud.machines.machine import Machine
 from localcloud.wire import Headers, Request, Response
-
-if TYPE_CHECKING:
-    from localcloud.machines.machine import Machine
-    from localcloud.world import World
+from localcloud.world import World
 
 PER_SECOND = 5
 ATTESTED_SINCE = "2018-10-01"
@@ -54,7 +52,7 @@ class _Fault:
 class Metadata:
     """The metadata services of a world: `world.part(Metadata)`. Threads may share it."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
         self._lock = threading.Lock()
         self._asked: dict[str, deque[datetime]] = {}
@@ -62,7 +60,7 @@ class Metadata:
         self._impostors: dict[str, Vm] = {}
         self.per_second = PER_SECOND  # of each VM, in real time
 
-    def fail(self, machine: "Machine", *, status: int = 410, count: int | None = 1) -> None:
+    def fail(self, machine: Machine, *, status: int = 410, count: int | None = 1) -> None:
         """Let the service of one machine answer like this: 410 (try later), 429, 500, or 0 (no answer at all).
 
         `count` None: until `mend`.
@@ -70,13 +68,13 @@ class Metadata:
         with self._lock:
             self._faults[machine.name] = _Fault(status, count)
 
-    def mend(self, machine: "Machine") -> None:
+    def mend(self, machine: Machine) -> None:
         """Let it answer as it should again, and for its own VM."""
         with self._lock:
             self._faults.pop(machine.name, None)
             self._impostors.pop(machine.name, None)
 
-    def pretend(self, machine: "Machine", vm: Vm) -> None:
+    def pretend(self, machine: Machine, vm: Vm) -> None:
         """Let a machine show another VM's documents, as one does that relays its questions to that VM."""
         with self._lock:
             self._impostors[machine.name] = vm
@@ -85,7 +83,7 @@ class Metadata:
         """What the service of `vm` answers to a question for its attested document, without anybody who asks."""
         return json.dumps(self._envelope(vm, _document(vm), nonce))
 
-    def answer(self, machine: "Machine", request: Request) -> Response:
+    def answer(self, machine: Machine, request: Request) -> Response:
         """One request from inside `machine`. ConnectionLost if a fault says so."""
         try:
             self._fault(machine)
@@ -93,7 +91,7 @@ class Metadata:
         except _Refusal as refused:
             return _response(refused.status, json.dumps(refused.content), "application/json; charset=utf-8")
 
-    def _answered(self, machine: "Machine", request: Request) -> Response:
+    def _answered(self, machine: Machine, request: Request) -> Response:
         query = {name.lower(): value for name, value in request.query_items()}
         path = unquote(request.path).strip("/")
         room, _, rest = path.partition("/")
@@ -118,7 +116,7 @@ class Metadata:
             raise _Refusal(400, "invalid_request", error_description="Identity not found")
         raise _Refusal(404, "Not found")
 
-    def _instance(self, machine: "Machine", inner: str, *, version: str, form: str) -> Response:
+    def _instance(self, machine: Machine, inner: str, *, version: str, form: str) -> Response:
         vm, document = self._resource(machine)
         value: Any = imds_document.instance(
             document, resource=_parsed(vm), vm_id=vm.vm_id, version=version, address=machine.spec.ip
@@ -131,7 +129,7 @@ class Metadata:
             raise _Refusal(400, "Bad request. Leaf nodes have the format text only.")
         return _json(value)
 
-    def _attested(self, machine: "Machine", nonce: str) -> Response:
+    def _attested(self, machine: Machine, nonce: str) -> Response:
         if len(nonce) > MAX_NONCE:
             raise _Refusal(400, f"Bad request. The nonce is longer than {MAX_NONCE} characters.")
         vm, document = self._resource(machine)
@@ -147,7 +145,7 @@ class Metadata:
         )
         return {"encoding": "pkcs7", "signature": base64.b64encode(signed).decode()}
 
-    def _resource(self, machine: "Machine") -> tuple[Vm, Document]:
+    def _resource(self, machine: Machine) -> tuple[Vm, Document]:
         with self._lock:
             vm = self._impostors.get(machine.name)
         vm = vm or self._world.part(Azure).vms.of_machine(machine)
@@ -158,7 +156,7 @@ class Metadata:
         except ServiceError as error:  # deleted meanwhile
             raise _Refusal(404, "Not found") from error
 
-    def _limit(self, machine: "Machine") -> None:
+    def _limit(self, machine: Machine) -> None:
         now = self._world.clock.now()
         with self._lock:
             asked = self._asked.setdefault(machine.name, deque())
@@ -168,7 +166,7 @@ class Metadata:
                 raise _Refusal(429, "Too many requests")
             asked.append(now)
 
-    def _fault(self, machine: "Machine") -> None:
+    def _fault(self, machine: Machine) -> None:
         with self._lock:
             fault = self._faults.get(machine.name)
             if fault is None:

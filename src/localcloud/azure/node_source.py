@@ -1,21 +1,18 @@
 """Which VM a managed node is: what an agent in Azure finds out about its cloud, told where its heartbeats arrive."""
 
 import json
-from typing import TYPE_CHECKING
 
 from localcloud.aws.ssm.nodes import ManagedNodes
 from localcloud.azure.service import Azure
+from localcloud.machines.machine import Machine
 from localcloud.wire import Request
-
-if TYPE_CHECKING:
-    from localcloud.machines.machine import Machine
-    from localcloud.world import World
+from localcloud.world import World
 
 SOURCE_TYPE = "Microsoft.Compute/virtualMachines"
 _HEARTBEAT = "AmazonSSM.UpdateInstanceInformation"
 
 
-def note(world: "World", machine: "Machine", request: Request) -> None:
+def note(world: World, machine: Machine, request: Request) -> None:
     """Look at a request from inside `machine`: its node's heartbeat makes the machine's VM the node's source."""
     if request.headers.get("X-Amz-Target") != _HEARTBEAT:
         return

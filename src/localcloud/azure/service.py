@@ -7,7 +7,6 @@ import threading
 import uuid
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from localcloud.azure.arm import Arm
 from localcloud.azure.attested import Anchors, AttestedDocuments
@@ -28,9 +27,7 @@ from localcloud.azure.tokens import InvalidToken, Tokens
 from localcloud.azure.vms import Vms
 from localcloud.server import Listener, Server, loopback_socket, started_server
 from localcloud.wire import Request, Response
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 NAMES = ("localhost", "127.0.0.1")
 _ARM = "https://management.azure.com"
@@ -41,7 +38,7 @@ _LONG = timedelta(days=3650)
 class Azure:
     """A tenant of Azure on loopback. Threads may share it."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
         self._lock = threading.Lock()
         self._tokens = world.part(Tokens)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -17,9 +17,7 @@ from jwt.algorithms import RSAAlgorithm
 
 from localcloud.errors import LocalCloudError
 from localcloud.signing_keys import rsa_key
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 LIFETIME = timedelta(seconds=3599)  # what the real service says of an application's token
 ALGORITHM = "RS256"
@@ -50,7 +48,7 @@ class Claims:
 class Tokens:
     """The tenant's key, and what it signs: `world.part(Tokens)`. Threads may share it."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
         # The account's number chooses the tenant, so that a cloud with a given account has a known one.
         self.tenant_id = str(uuid.uuid5(uuid.NAMESPACE_OID, f"localcloud tenant {world.account}"))

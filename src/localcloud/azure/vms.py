@@ -1,18 +1,15 @@
 """Virtual machines for tests and demos: made at once and running, on a machine of the local cloud or on none."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from localcloud.azure.ids import key
 from localcloud.azure.model import Document, Group
 from localcloud.azure.site import Site
 from localcloud.azure.views import power_word
 from localcloud.azure.vm_making import Made, VmSpec, make
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from localcloud.machines.machine import Machine
+from localcloud.machines.machine import Machine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +21,7 @@ class Vm:
     vm_id: str
     name: str
     resource_group: str
-    machine: "Machine | None" = None
+    machine: Machine | None = None
 
     @property
     def power(self) -> str:
@@ -39,7 +36,7 @@ class Vm:
             return self.site.state.machine(self.id).os_disk_id
 
     @property
-    def os_disk_path(self) -> "Path":
+    def os_disk_path(self) -> Path:
         """The directory of that disk's files."""
         with self.site.state.lock:
             disk = self.site.state.disks[key(self.os_disk_id)]
@@ -60,7 +57,7 @@ class Vms:
         self._lock = site.state.lock
         self._made: dict[str, Vm] = {}  # by vmId
 
-    def create(self, name: str, *, machine: "Machine | None" = None, **options: Any) -> Vm:
+    def create(self, name: str, *, machine: Machine | None = None, **options: Any) -> Vm:
         """A virtual machine that runs, in its group (made if needed); `options` are the fields of `VmSpec`.
 
         A `machine` lends it its disk, which becomes the OS disk, and its power; it may be on or off, and is booted.
@@ -91,7 +88,7 @@ class Vms:
         with self._lock:
             return self._made[vm_id.lower()]
 
-    def of_machine(self, machine: "Machine") -> Vm | None:
+    def of_machine(self, machine: Machine) -> Vm | None:
         """The virtual machine that stands on `machine`."""
         with self._lock:
             return next((vm for vm in self._made.values() if vm.machine is machine), None)
@@ -107,7 +104,7 @@ class Vms:
         for disk in [*([] if ephemeral else [made.os_disk]), *made.data_disks.values()]:
             state.disks[disk.key] = disk
 
-    def _switch_on(self, made: Made, machine: "Machine | None") -> None:
+    def _switch_on(self, made: Made, machine: Machine | None) -> None:
         hardware, vm = self._site.hardware, made.machine.unique_id
         hardware.adopt(vm, machine, made.os_disk.unique_id)
         for lun, disk in made.data_disks.items():

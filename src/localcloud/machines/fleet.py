@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from localcloud.errors import CannotRun
 from localcloud.machines import disk, host, unprivileged
@@ -25,9 +24,7 @@ from localcloud.machines.services import ServiceListeners, host_names
 from localcloud.machines.spec import FIRMWARE, MachineSpec
 from localcloud.machines.warm import Zygote
 from localcloud.watchdog import Watchdog
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 FIRST_ADDRESS = ipaddress.IPv4Address("10.20.0.10")
 # As many as two processors can boot without slowing each other to a crawl; the others wait for their turn.
@@ -40,7 +37,7 @@ FALLBACK_DISK_HOME = Path("/dev/shm")  # noqa: S108 - only a private folder in i
 class Machines:
     """The servers of a world: `world.part(Machines)`. The first one costs a check of the host and a warm process."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
         self._lock = threading.RLock()
         self._machines: dict[str, Machine] = {}

@@ -6,6 +6,7 @@ lie on the disk where Linux has them.
 """
 
 import contextlib
+import functools
 import json
 import re
 import threading
@@ -13,7 +14,7 @@ import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from localcloud.errors import CannotRun
@@ -32,12 +33,11 @@ from localcloud.machines.patching.program import Node
 from localcloud.machines.patching.run import REBOOT, UNBOOTABLE, AgentGone, Patching, Wish
 from localcloud.machines.recorded import BOOT_ID, NOTICE
 from localcloud.machines.spec import MachineSpec
+from localcloud.machines.surroundings import EmulatedClouds, Surroundings
 from localcloud.machines.updates import UPDATES, to_text
 from localcloud.server import Listener
 from localcloud.wire import Headers, Request
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 PATCH_DOCUMENT = "AWS-RunPatchBaseline"
 WINDOWS_REBOOT = 3010
@@ -49,7 +49,7 @@ _METADATA_URL = re.compile(r"http://169\.254\.169\.254(/metadata/[^\s'\"`]+)")
 class ReplayedMachine(Machine):
     """A machine without programs. `enrol` takes the place of user data; `run` is refused."""
 
-    def __init__(self, spec: MachineSpec, *, directory: Path, world: "World") -> None:
+    def __init__(self, spec: MachineSpec, *, directory: Path, world: World) -> None:
         super().__init__(spec, directory=directory, start=_never, serve=_never, turns=threading.Semaphore())
         self._world = world
         self._ended = threading.Event()
@@ -231,24 +231,23 @@ class ReplayedMachine(Machine):
         return front.listen(self._world, loopback_socket(), noticing=self._noticed())
 
     def _noticed(self) -> Callable[[Request], None] | None:
-        if self.spec.cloud != "azure":
-            return None
-        from localcloud.azure import node_source  # noqa: PLC0415 - most machines are in no such cloud
-
-        return lambda request: node_source.note(self._world, self, request)
+        around = self._around()
+        return None if around is None else functools.partial(around.hear, self)
 
     def _metadata(self, script: str) -> str:
         found = _METADATA_URL.search(script)
         return self._asked(found[1]) if found is not None else ""
 
     def _asked(self, url: str) -> str:
-        if self.spec.cloud != "azure":
+        around = self._around()
+        if around is None:
             return ""
-        from localcloud.azure.imds import Metadata  # noqa: PLC0415 - most machines are in no such cloud
-
         parts = urlsplit(url)
         request = Request(method="GET", path=parts.path, query=parts.query, headers=Headers.of({"Metadata": "true"}))
-        return self._world.part(Metadata).answer(self, request).body.decode()
+        return around.answer(self, request).body.decode()
+
+    def _around(self) -> Surroundings | None:
+        return self._world.part(EmulatedClouds).around(self.spec)
 
     def _log(self) -> str:
         path = self._places.log / "amazon-ssm-agent.log"

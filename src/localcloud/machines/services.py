@@ -8,23 +8,21 @@ import functools
 import socket
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from localcloud.aws import front
 from localcloud.aws.apigateway.apis import Apis
 from localcloud.aws.apigateway.front import PrivateApis
 from localcloud.aws.apigateway.network import endpoint
 from localcloud.errors import ServiceError
+from localcloud.machines.machine import Machine
 from localcloud.machines.mirror import Mirror
 from localcloud.machines.openpgp import SigningKey
 from localcloud.machines.packages import catalogue
 from localcloud.machines.spec import MachineSpec
+from localcloud.machines.surroundings import EmulatedClouds
 from localcloud.server import Listener, started_server
 from localcloud.wire import Request, Response
-
-if TYPE_CHECKING:
-    from localcloud.machines.machine import Machine
-    from localcloud.world import World
+from localcloud.world import World
 
 AWS_ADDRESS = "198.18.0.10"
 PACKAGES_ADDRESS = "198.18.0.11"
@@ -40,7 +38,7 @@ AGENT_SERVICES = ("ssm", "ec2messages", "ssmmessages")
 class PackageSource:
     """The signed packages; made when they are first asked for."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._key = SigningKey(world.state_dir / "gpg")
         self._mirror = Mirror(catalogue(self._key))
         self._key.close()
@@ -59,7 +57,7 @@ class PackageSource:
 class ServiceListeners:
     """Serves the sockets that machines open inside."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
         self._lock = threading.Lock()
         self._source: PackageSource | None = None
@@ -71,7 +69,8 @@ class ServiceListeners:
         found = [("aws", AWS_ADDRESS), ("packages", PACKAGES_ADDRESS), ("public", PUBLIC_ADDRESS)]
         if spec.vpce_id:
             found.append(("endpoint", ENDPOINT_ADDRESS))
-        metadata = (("metadata", METADATA_ADDRESS, HTTP),) if spec.cloud == "azure" else ()
+        around = self._world.part(EmulatedClouds).around(spec)
+        metadata = () if around is None else (("metadata", METADATA_ADDRESS, HTTP),)
         return (*((purpose, address, HTTPS) for purpose, address in found), *metadata)
 
     @property
@@ -82,19 +81,20 @@ class ServiceListeners:
                 self._source = PackageSource(self._world)
             return self._source
 
-    def serve(self, machine: "Machine", sockets: dict[str, socket.socket]) -> Callable[[], None]:
+    def serve(self, machine: Machine, sockets: dict[str, socket.socket]) -> Callable[[], None]:
         """Serve one machine's sockets until the returned function is called.
 
         ServiceError if the machine's VPC endpoint does not exist.
         """
         world, server = self._world, self._world.part(started_server)
         apis, tls = world.part(PrivateApis), world.authority.context_for
+        around = world.part(EmulatedClouds).around(machine.spec)
         opened: list[Listener] = [
             front.listen(
                 world,
                 sockets["aws"],
                 tls(name for _, name in _agent_names(world)),
-                noticing=_source_noticed(world, machine),
+                noticing=None if around is None else functools.partial(around.hear, machine),
             ),
             server.serve_calls(self._from_storage, sockets["packages"], tls(name for _, name in _source_names(world))),
             server.serve_calls(apis.answer_public, sockets["public"], tls(_api_wildcards(world))),
@@ -104,10 +104,8 @@ class ServiceListeners:
             for listener in opened:
                 listener.close()
 
-        if "metadata" in sockets:
-            from localcloud.azure.imds import Metadata  # noqa: PLC0415 - most machines are in no such cloud
-
-            answer = functools.partial(world.part(Metadata).answer, machine)
+        if around is not None:
+            answer = functools.partial(around.answer, machine)
             opened.append(server.serve_calls(answer, sockets["metadata"]))
         if machine.spec.vpce_id:
             try:
@@ -124,16 +122,7 @@ class ServiceListeners:
         return self._world.endpoint.dispatch(request)
 
 
-def _source_noticed(world: "World", machine: "Machine") -> Callable[[Request], None] | None:
-    """What lets Systems Manager know which VM a node is, where the machine's cloud tells its agent."""
-    if machine.spec.cloud != "azure":
-        return None
-    from localcloud.azure import node_source  # noqa: PLC0415 - most machines are in no such cloud
-
-    return functools.partial(node_source.note, world, machine)
-
-
-def host_names(world: "World", vpce_id: str) -> list[tuple[str, str]]:
+def host_names(world: World, vpce_id: str) -> list[tuple[str, str]]:
     """What resolves inside a machine: (address, name).
 
     Through a VPC endpoint only its own Region's APIs are reached; all others by their public address.
@@ -150,17 +139,17 @@ def host_names(world: "World", vpce_id: str) -> list[tuple[str, str]]:
     return names
 
 
-def _regions(world: "World") -> list[str]:
+def _regions(world: World) -> list[str]:
     return sorted({world.region, *world.part(Apis).regions()})
 
 
-def _agent_names(world: "World") -> list[tuple[str, str]]:
+def _agent_names(world: World) -> list[tuple[str, str]]:
     return [(AWS_ADDRESS, f"{name}.{region}.amazonaws.com") for region in _regions(world) for name in AGENT_SERVICES]
 
 
-def _source_names(world: "World") -> list[tuple[str, str]]:
+def _source_names(world: World) -> list[tuple[str, str]]:
     return [(PACKAGES_ADDRESS, f"s3.{region}.amazonaws.com") for region in _regions(world)]
 
 
-def _api_wildcards(world: "World") -> list[str]:
+def _api_wildcards(world: World) -> list[str]:
     return [f"*.execute-api.{region}.amazonaws.com" for region in _regions(world)]

@@ -4,20 +4,16 @@ A script sets `_MOORINGS_COMPLETE` and calls us with the words up to the cursor.
 candidate, with a tab before what it is, or `:files` where the shell knows better. No network is used, no SDK is loaded.
 """
 
-import configparser
 import json
 import sys
 from collections.abc import Iterator, Sequence
 from enum import Enum
 from importlib.resources import files
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from moorings.cli.options import Json
-from moorings.settings import aws_files
 
 if TYPE_CHECKING:
     from typer.core import TyperGroup
@@ -95,28 +91,6 @@ def candidates(command: "TyperGroup", before: Sequence[str], last: str) -> Itera
     if not found and _wants_file(asked):
         found = [(FILES, "")]
     yield from ((f"{prefix}{value}", about) for value, about in found)
-
-
-def regions(incomplete: str) -> list[str]:
-    """AWS Regions, as the installed SDK knows them, read without loading it."""
-    spec = find_spec("botocore")
-    place = Path(spec.origin).parent / "data" / "partitions.json" if spec and spec.origin else None
-    if place is None or not place.is_file():
-        return []
-    partitions = json.loads(place.read_text(encoding="utf-8"))["partitions"]
-    names = [name for each in partitions for name in each["regions"] if not name.endswith("-global")]
-    return [name for name in names if name.startswith(incomplete)]
-
-
-def profiles(incomplete: str) -> list[str]:
-    """AWS profiles that are configured on this computer."""
-    found: dict[str, None] = {}
-    for file in aws_files():
-        parser = configparser.RawConfigParser(strict=False)
-        parser.read(file, encoding="utf-8")
-        found |= dict.fromkeys(section.removeprefix("profile ").strip() for section in parser.sections())
-    other = ("sso-session ", "services ")
-    return [name for name in found if name.startswith(incomplete) and not name.startswith(other)]
 
 
 def _is_group(asked: Any) -> bool:

@@ -7,24 +7,12 @@ from typing import Annotated
 
 import typer
 
+from moorings.cli.aws_choices import profiles, regions
 from moorings.cli.tree import COMMON
 from moorings.deploy.halves import ENROLMENT_STACK, PATCHING_STACK
 from moorings.enrolment.fields import duration
 from moorings.errors import Invalid
 from moorings.settings import PATCH_STACK_NAME, STACK_NAME
-
-
-def _regions(incomplete: str) -> list[str]:
-    from moorings.cli.completion import regions
-
-    return regions(incomplete)
-
-
-def _profiles(incomplete: str) -> list[str]:
-    from moorings.cli.completion import profiles
-
-    return profiles(incomplete)
-
 
 Json = Annotated[
     bool,
@@ -38,7 +26,7 @@ Region = Annotated[
         "--region",
         help="AWS Region; default: AWS_REGION, then that of the profile.",
         metavar="REGION",
-        autocompletion=_regions,
+        autocompletion=regions,
         rich_help_panel=COMMON,
     ),
 ]
@@ -48,7 +36,7 @@ Profile = Annotated[
         "--profile",
         help="AWS profile; default: AWS_PROFILE, as everywhere.",
         metavar="NAME",
-        autocompletion=_profiles,
+        autocompletion=profiles,
         rich_help_panel=COMMON,
     ),
 ]

@@ -9,8 +9,9 @@ from typing import Any
 import boto3
 import pytest
 
-from localcloud.aws import motobridge
+from localcloud.aws.backends import forget_account
 from localcloud.aws.call import Call
+from localcloud.aws.endpoint import AwsEndpoint
 from localcloud.aws.iam.enforce import authorise
 from localcloud.aws.seam import attach
 from localcloud.clock import SteppedClock
@@ -80,10 +81,11 @@ def account(tmp_path: Path) -> Iterator[Account]:
         region="us-east-1",
         clock=SteppedClock(datetime(2026, 11, 21, tzinfo=UTC)),
         state_dir=tmp_path,
+        serving=AwsEndpoint,
     )
     yield Account(world)
     world.close()
-    motobridge.forget_account(ACCOUNT)
+    forget_account(ACCOUNT)
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from tests.localcloud.ssm.agent import Agent
 
+from localcloud.aws.backends import forget_account
+from localcloud.aws.endpoint import AwsEndpoint
 from localcloud.aws.iam import managed
-from localcloud.aws.motobridge import forget_account
 from localcloud.aws.ssm.activations import Activations
 from localcloud.aws.ssm.nodes import ManagedNodes
 from localcloud.clock import SteppedClock
@@ -56,7 +57,7 @@ def clock() -> SteppedClock:
 @pytest.fixture
 def world(clock: SteppedClock, tmp_path: Path) -> Iterator[World]:
     account = f"{secrets.randbelow(9 * 10**11) + 10**11}"
-    made = World(account=account, region="us-east-1", clock=clock, state_dir=tmp_path)
+    made = World(account=account, region="us-east-1", clock=clock, state_dir=tmp_path, serving=AwsEndpoint)
     made.part(ManagedNodes).poll_hold = timedelta(0)
     make_role(made, "node-role", TRUST)
     yield made

@@ -11,6 +11,7 @@ import pytest
 from tests.localcloud.ssm.agent import Agent, fields, private_key, public_text, refusal
 from tests.localcloud.ssm.test_activations import refused
 
+from localcloud.aws.endpoint import AwsEndpoint
 from localcloud.aws.ssm.activations import Activation, Activations
 from localcloud.aws.ssm.node import PingStatus
 from localcloud.aws.ssm.nodes import ManagedNodes
@@ -114,7 +115,13 @@ def test_a_silent_node_loses_its_connection_at_the_threshold_and_regains_it(
 
 @pytest.mark.parametrize(("scale", "status"), [(1.0, PingStatus.ONLINE), (1e-12, PingStatus.CONNECTION_LOST)])
 def test_the_threshold_is_scaled_by_the_worlds_clock(scale: float, status: PingStatus, tmp_path: Path) -> None:
-    world = World(account="210987654321", region="us-east-1", clock=SystemClock(scale=scale), state_dir=tmp_path)
+    world = World(
+        account="210987654321",
+        region="us-east-1",
+        clock=SystemClock(scale=scale),
+        state_dir=tmp_path,
+        serving=AwsEndpoint,
+    )
     nodes = world.part(ManagedNodes)
     node = nodes.seed(node_id="mi-00000000000000000", fingerprint="f", public_key=public_text(private_key(1)))
 

@@ -1,7 +1,6 @@
 """Which node speaks: the node key's authentication, and the checks that every call of an agent starts with."""
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from localcloud.aws.agent import signatures
 from localcloud.aws.call import Call
@@ -10,12 +9,10 @@ from localcloud.aws.ssm.nodes import ManagedNodes
 from localcloud.errors import ServiceError
 from localcloud.principals import Kind, Principal
 from localcloud.wire import Request
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 
-def authenticate(world: "World", request: Request) -> Principal:
+def authenticate(world: World, request: Request) -> Principal:
     """Who signed `request` with a node's own key; the endpoint asks this for operations that declare `node-key`.
 
     As for SigV4, the date is good if it is close to the world's clock or to the host's. Raises ServiceError:

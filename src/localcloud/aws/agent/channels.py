@@ -8,7 +8,7 @@ import asyncio
 import json
 import secrets
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from xml.sax.saxutils import escape
 
 from localcloud.aws.agent.caller import speaking_node
@@ -19,9 +19,7 @@ from localcloud.aws.ssm.nodes import ManagedNodes
 from localcloud.errors import ConnectionLost, ServiceError
 from localcloud.server import Receive, Scope, Send, Server, request_of
 from localcloud.wire import Headers, Response
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 SCHEMA = "1.0"
 SWITCHING = 101
@@ -33,7 +31,7 @@ _REFUSED = "the control channel is not available"
 class ControlChannels:
     """Tokens and open channels of all nodes. Threads may share it."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
         self._nodes = world.part(ManagedNodes)
         self._commands = world.part(Commands)

@@ -1,22 +1,20 @@
 """What a registered agent tells and asks about itself with its role token: heartbeats and associations."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localcloud.aws.agent.caller import speaking_node
 from localcloud.aws.call import Call
 from localcloud.aws.ssm.nodes import ManagedNodes
 from localcloud.errors import ServiceError
 from localcloud.principals import Kind
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 
 class HeartbeatCalls:
     """UpdateInstanceInformation, ListInstanceAssociations and, where that fails, ListAssociations."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._nodes = world.part(ManagedNodes)
 
     def update(self, call: Call) -> Mapping[str, Any]:

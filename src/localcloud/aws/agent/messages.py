@@ -7,7 +7,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localcloud.aws.agent import replies
 from localcloud.aws.agent.caller import speaking_node
@@ -17,9 +17,7 @@ from localcloud.aws.ssm.commands.outbox import Message
 from localcloud.aws.ssm.nodes import ManagedNodes
 from localcloud.errors import ServiceError
 from localcloud.wire import Held
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 DEFAULT_VISIBILITY_SECONDS = 10
 # For FailMessage, in the codes of the control channel's acknowledgements: neither is the document's fault.
@@ -29,7 +27,7 @@ _NOT_HANDLED = "51499"
 class MessageCalls:
     """GetMessages, AcknowledgeMessage, SendReply, FailMessage, DeleteMessage."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
         self._nodes = world.part(ManagedNodes)
         self._commands = world.part(Commands)

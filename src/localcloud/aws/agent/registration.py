@@ -2,16 +2,14 @@
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localcloud.aws.agent.caller import keyed_node
 from localcloud.aws.authentication import authenticated_by
 from localcloud.aws.call import Call
 from localcloud.aws.ssm.nodes import ManagedNodes
 from localcloud.errors import ServiceError
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 _REGIONAL_HOST = re.compile(r"^ssm\.([a-z]{2}(?:-[a-z]+)+-\d)\.amazonaws\.com")
 
@@ -19,7 +17,7 @@ _REGIONAL_HOST = re.compile(r"^ssm\.([a-z]{2}(?:-[a-z]+)+-\d)\.amazonaws\.com")
 class RegistrationCalls:
     """RegisterManagedInstance, RequestManagedInstanceRoleToken, UpdateManagedInstancePublicKey."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._nodes = world.part(ManagedNodes)
 
     @authenticated_by("none")

@@ -5,15 +5,13 @@ import secrets
 import string
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localcloud.aws.apigateway.model import Deployment, PathResource, RestApi, Route, Stage
 from localcloud.aws.iam.documents import MalformedPolicy, PolicyKind, parse
 from localcloud.aws.iam.trust import APIGATEWAY, may_assume
 from localcloud.errors import ServiceError
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 _LETTERS = string.ascii_lowercase + string.digits
 
@@ -36,7 +34,7 @@ def not_found(message: str) -> ServiceError:
 class Apis:
     """All REST APIs of an account; hold `lock` while changing one."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
         self.lock = threading.RLock()
         self._apis: dict[str, RestApi] = {}

@@ -2,15 +2,13 @@
 
 import json
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localcloud.aws.apigateway.apis import Apis, bad_request, checked_policy, find_resource, new_id, not_found
 from localcloud.aws.apigateway.model import GatewayResponse, Integration, Method, PathResource, RestApi
 from localcloud.aws.apigateway.responses import DEFAULTS, effective
 from localcloud.aws.call import Call
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 Answer = Mapping[str, Any]
 
@@ -41,7 +39,7 @@ def only(call: Call, known: set[str]) -> None:
 class Control:
     """Operations on APIs and what they are made of."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._apis = world.part(Apis)
         self._account = world.account
 

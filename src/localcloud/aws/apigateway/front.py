@@ -2,7 +2,6 @@
 
 import socket
 import threading
-from typing import TYPE_CHECKING
 
 from localcloud.aws.apigateway.apis import Apis
 from localcloud.aws.apigateway.gateway import Gateway
@@ -10,9 +9,7 @@ from localcloud.aws.apigateway.network import Endpoint, endpoint
 from localcloud.errors import ConnectionLost, ServiceError
 from localcloud.server import Handler, Listener, loopback_socket, started_server
 from localcloud.wire import Request, Response
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 Address = tuple[str, int]
 
@@ -29,7 +26,7 @@ class PrivateApis:
     A source that the endpoint's security groups do not let in has its connection cut without an answer.
     """
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
         self._gateway = world.part(Gateway)
         self._apis = world.part(Apis)

@@ -4,7 +4,7 @@ import concurrent.futures
 import secrets
 import uuid
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from localcloud.aws.apigateway import proxy, routing
 from localcloud.aws.apigateway.apis import Apis
@@ -21,9 +21,7 @@ from localcloud.aws.iam.policy import Context, Decision, evaluate_endpoint_polic
 from localcloud.clock import monotonic
 from localcloud.errors import ServiceError
 from localcloud.wire import Headers, Request, Response
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 MAX_BODY = 10 * 1024 * 1024  # bytes
 MAX_HEADERS = 8_000  # bytes of request line and headers, for private APIs
@@ -70,7 +68,7 @@ class Invoker(Protocol):
 class Gateway:
     """Serves the deployed REST APIs of a world. Threads may share it."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
         self._apis = world.part(Apis)
         self.functions: Invoker = world.part(Functions)  # assign another one to stand in for Lambda

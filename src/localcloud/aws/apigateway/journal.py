@@ -7,7 +7,6 @@ Neither the role's right to write nor the Region's quota of log calls is checked
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from localcloud.aws.apigateway.model import MethodSetting, RestApi, Stage
 from localcloud.aws.apigateway.proxy import Arrival
@@ -15,9 +14,7 @@ from localcloud.aws.apigateway.responses import Refusal
 from localcloud.aws.apigateway.routing import Found
 from localcloud.aws.functions import metrics
 from localcloud.wire import Response
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 _VARIABLE = re.compile(r"\$(context\.[A-Za-z]\w*(?:\.[A-Za-z]\w*)*)")
 ABSENT = "-"
@@ -96,7 +93,7 @@ def access_line(entry: Entry) -> str:
 class Journal:
     """Writes to the log groups and metrics of the world."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
 
     def record(self, entry: Entry) -> None:

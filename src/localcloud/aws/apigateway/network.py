@@ -2,12 +2,10 @@
 
 import ipaddress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localcloud.errors import ServiceError
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 HTTPS = 443
 
@@ -28,7 +26,7 @@ class Endpoint:
         return any(address in ipaddress.ip_network(block, strict=False) for block in self.allowed)
 
 
-def endpoint(world: "World", vpce_id: str) -> Endpoint:
+def endpoint(world: World, vpce_id: str) -> Endpoint:
     """The endpoint of an id, in whatever Region. Raises ServiceError (InvalidVpcEndpointId.NotFound)."""
     with world.moto_lock:
         for region in world.regions("ec2"):

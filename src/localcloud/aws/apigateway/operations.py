@@ -1,7 +1,7 @@
 """API Gateway's control plane as operations of the endpoint; what is not here is refused by its name."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from botocore.loaders import Loader
 
@@ -9,12 +9,10 @@ from localcloud.aws.apigateway.control import Control
 from localcloud.aws.apigateway.stages import Deploying
 from localcloud.aws.call import Call, Operation
 from localcloud.errors import ServiceError
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 
-def operations(world: "World") -> Mapping[tuple[str, str], Operation]:
+def operations(world: World) -> Mapping[tuple[str, str], Operation]:
     """All operations of REST APIs for one world."""
     names = Loader().load_service_model("apigateway", "service-2")["operations"]
     made: dict[tuple[str, str], Operation] = {("apigateway", name): _refusal(name) for name in names}

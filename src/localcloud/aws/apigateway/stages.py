@@ -2,15 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localcloud.aws.apigateway.apis import Apis, bad_request, find_stage, new_id, not_found, snapshot
 from localcloud.aws.apigateway.control import only
 from localcloud.aws.apigateway.model import Deployment, MethodSetting, RestApi, Stage
 from localcloud.aws.call import Call
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 Answer = Mapping[str, Any]
 
@@ -22,7 +20,7 @@ _STAGE_INPUTS = {"restApiId", "stageName", "deploymentId", "description", "varia
 class Deploying:
     """Operations on what is served."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._apis = world.part(Apis)
 
     def table(self) -> Mapping[str, Callable[[Call], Answer]]:

@@ -19,11 +19,10 @@ from localcloud.aws.seam import attach
 from localcloud.errors import ServiceError
 from localcloud.principals import Principal
 from localcloud.wire import Request
+from localcloud.world import World
 
 if TYPE_CHECKING:
     import boto3
-
-    from localcloud.world import World
 
 SERVICE = "cloudformation.amazonaws.com"
 
@@ -31,7 +30,7 @@ SERVICE = "cloudformation.amazonaws.com"
 class ServiceClients:
     """One client per caller, service and Region, made on first use; threads may share it."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
         self._lock = threading.Lock()
         self._sessions: dict[Principal, boto3.Session] = {}
@@ -61,7 +60,7 @@ class ServiceClients:
 class RegionalClients:
     """The clients of one Region for one caller, as resource types want them."""
 
-    def __init__(self, clients: ServiceClients, world: "World", region: str, caller: Principal) -> None:
+    def __init__(self, clients: ServiceClients, world: World, region: str, caller: Principal) -> None:
         self._clients = clients
         self._world = world
         self._region = region

@@ -3,16 +3,14 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localcloud.aws.call import Call, Operation
 from localcloud.aws.dynamodb.expressions import check_expressions
 from localcloud.aws.dynamodb.values import check_item, check_key, invalid
 from localcloud.aws.motobridge import pass_on
-
-if TYPE_CHECKING:
-    from localcloud.wire import Response
-    from localcloud.world import World
+from localcloud.wire import Response
+from localcloud.world import World
 
 # What each operation takes, in the order in which the service names them.
 _EXPRESSIONS = {
@@ -25,7 +23,7 @@ _EXPRESSIONS = {
 }
 
 
-def operations(world: "World") -> Mapping[tuple[str, str], Operation]:
+def operations(world: World) -> Mapping[tuple[str, str], Operation]:
     """The operations on items, and CreateTable."""
     made: dict[tuple[str, str], Operation] = {
         ("dynamodb", name): _on_items(world, members) for name, members in _EXPRESSIONS.items()
@@ -38,8 +36,8 @@ def operations(world: "World") -> Mapping[tuple[str, str], Operation]:
     return made | {("dynamodb", name): _checked(world, check) for name, check in checks.items()}
 
 
-def _on_items(world: "World", members: tuple[str, ...]) -> Operation:
-    def carry_out(call: Call) -> "Response":
+def _on_items(world: World, members: tuple[str, ...]) -> Operation:
+    def carry_out(call: Call) -> Response:
         params = call.params
         check_expressions(params, members)
         check_item(params.get("Item") or {})
@@ -55,15 +53,15 @@ def _on_items(world: "World", members: tuple[str, ...]) -> Operation:
     return carry_out
 
 
-def _checked(world: "World", check: Callable[[Mapping[str, Any]], None]) -> Operation:
-    def carry_out(call: Call) -> "Response":
+def _checked(world: World, check: Callable[[Mapping[str, Any]], None]) -> Operation:
+    def carry_out(call: Call) -> Response:
         check(call.params)
         return pass_on(world, call)
 
     return carry_out
 
 
-def _key_types(world: "World", call: Call) -> Mapping[str, str]:
+def _key_types(world: World, call: Call) -> Mapping[str, str]:
     """Types of the key's attributes; empty if there is no such table, which moto then says."""
     with world.moto_lock:
         table = world.backend("dynamodb", call.region).tables.get(call.params["TableName"].rsplit("/", 1)[-1])

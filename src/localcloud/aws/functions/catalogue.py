@@ -9,14 +9,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localcloud.aws.functions.model import LATEST, RUNTIME, Deployed
 from localcloud.aws.iam.policy import Caller, Context, evaluate_resource_policy
 from localcloud.errors import ServiceError, Unsupported
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 _NAME = re.compile(
     r"(?:(?:arn:aws[a-z-]*:lambda:(?P<region>[a-z0-9-]+):)?(?P<account>\d{12}):function:|function:)?"
@@ -37,7 +35,7 @@ class EventRules:
 class Catalogue:
     """Looks functions up. Threads may share it."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
 
     def find(self, name_or_arn: str, qualifier: str | None = None, *, region: str | None = None) -> Deployed:

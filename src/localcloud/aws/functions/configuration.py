@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localcloud.aws.call import Call, Operation
 from localcloud.aws.functions.model import RUNTIME, UNTRUSTED
@@ -11,9 +11,7 @@ from localcloud.aws.iam.trust import LAMBDA, may_assume
 from localcloud.aws.motobridge import pass_on
 from localcloud.errors import ServiceError, Unsupported
 from localcloud.wire import Headers, Response
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 UNRESERVED_MINIMUM = 100  # concurrency that Lambda keeps for functions without a reservation
 
@@ -65,7 +63,7 @@ _CARRIED_OUT = {
 _DROPPED_BY_MOTO = {"LoggingConfig": "logging_config", "TracingConfig": "tracing_config", "KMSKeyArn": "kms_key_arn"}
 
 
-def operations(world: "World") -> Mapping[tuple[str, str], Operation]:
+def operations(world: World) -> Mapping[tuple[str, str], Operation]:
     """Operations that put or show the configuration of functions."""
 
     def checked(call: Call) -> Response:
@@ -135,7 +133,7 @@ def _check_variables(variables: Mapping[str, str]) -> None:
         raise ServiceError("InvalidParameterValueException", message, fields={"Type": "User"})
 
 
-def _check_role(world: "World", role: str, *, function: str, region: str) -> None:
+def _check_role(world: World, role: str, *, function: str, region: str) -> None:
     """Lambda must be able to take on a function's role, in the function's name."""
     arn = f"arn:aws:lambda:{region}:{world.account}:function:{function}"
     if not may_assume(world, role, LAMBDA, source_arn=arn):
@@ -146,7 +144,7 @@ def _name_in(name_or_arn: str) -> str:
     return name_or_arn.rpartition(":function:")[2].partition(":")[0]
 
 
-def _keep(world: "World", call: Call) -> None:
+def _keep(world: World, call: Call) -> None:
     params = call.params
     with world.moto_lock:
         function = world.backend("lambda", call.region).get_function(params["FunctionName"])
@@ -159,7 +157,7 @@ def _keep(world: "World", call: Call) -> None:
             function.architectures = params["Architectures"]
 
 
-def _amended(world: "World", answer: Response, region: str) -> Response:
+def _amended(world: World, answer: Response, region: str) -> Response:
     """moto's answer with the members that moto forgets."""
     if answer.status >= 300:
         return answer
@@ -174,7 +172,7 @@ def _amended(world: "World", answer: Response, region: str) -> Response:
     return Response(status=answer.status, headers=Headers(headers), body=json.dumps(document).encode())
 
 
-def _put_concurrency(world: "World") -> Operation:
+def _put_concurrency(world: World) -> Operation:
     def put(call: Call) -> Response:
         account = world.part(Functions).limits.account_concurrency
         name = call.params["FunctionName"]
@@ -195,7 +193,7 @@ def _put_concurrency(world: "World") -> Operation:
     return put
 
 
-def _put_event_rules(world: "World", *, replace: bool) -> Callable[[Call], Response]:
+def _put_event_rules(world: World, *, replace: bool) -> Callable[[Call], Response]:
     def put(call: Call) -> Response:
         targets = call.params.get("DestinationConfig") or {}
         if any((targets.get(side) or {}).get("Destination") for side in ("OnSuccess", "OnFailure")):

@@ -7,7 +7,7 @@ the local cloud keeps the lines for `Functions.logs` in any case.
 import threading
 from collections import defaultdict, deque
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 from localcloud.aws.call import Call, CallRecord, Use
@@ -18,9 +18,7 @@ from localcloud.aws.iam.enforce import authorise
 from localcloud.errors import ServiceError
 from localcloud.principals import Principal
 from localcloud.wire import Request
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 _KEPT_LINES = 50_000  # a function
 
@@ -46,7 +44,7 @@ class Kept:
 class Delivery:
     """One environment's log stream. What the role may do is asked once: a new policy counts for new environments."""
 
-    def __init__(self, world: "World", *, function: Deployed, principal: Principal, stream: str, kept: Kept) -> None:
+    def __init__(self, world: World, *, function: Deployed, principal: Principal, stream: str, kept: Kept) -> None:
         self._world = world
         self._function = function
         self._principal = principal

@@ -10,14 +10,11 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from localcloud.aws.functions.catalogue import Catalogue, EventRules
 from localcloud.aws.functions.model import DeadEvent, Invocation
 from localcloud.errors import LocalCloudError, ServiceError
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 _AFTER_ERRORS = (timedelta(minutes=1), timedelta(minutes=2))
 _THROTTLED_FIRST = timedelta(seconds=1)
@@ -42,7 +39,7 @@ class Event:
 class Events:
     """The queue of one local cloud. Each event has a thread of its own, from queued to done or dead."""
 
-    def __init__(self, world: "World", *, catalogue: Catalogue, attempt: Callable[[Event], Invocation]) -> None:
+    def __init__(self, world: World, *, catalogue: Catalogue, attempt: Callable[[Event], Invocation]) -> None:
         self._world = world
         self._catalogue = catalogue
         self._attempt = attempt

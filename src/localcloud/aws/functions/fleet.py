@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from localcloud.aws.functions.catalogue import Catalogue
@@ -25,9 +24,7 @@ from localcloud.aws.functions.variables import Places, variables
 from localcloud.aws.iam.trust import LAMBDA, may_assume
 from localcloud.errors import ServiceError, Unsupported
 from localcloud.principals import Credentials, Kind, Principal
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 _CREDENTIAL_LIFE = timedelta(hours=12)
 _CREDENTIAL_MARGIN = timedelta(minutes=15)  # Lambda renews an environment's credentials before they run out
@@ -45,7 +42,7 @@ def throttled(reason: str) -> ServiceError:
 class Fleet:
     """Environments of one local cloud. Threads may share it."""
 
-    def __init__(self, world: "World", *, catalogue: Catalogue, kept: Kept, limits: Callable[[], Limits]) -> None:
+    def __init__(self, world: World, *, catalogue: Catalogue, kept: Kept, limits: Callable[[], Limits]) -> None:
         self._world = world
         self._catalogue = catalogue
         self._kept = kept

@@ -7,10 +7,9 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 _LAMBDA = "AWS/Lambda"
 
@@ -81,7 +80,7 @@ def of_lambda(function_name: str, values: Mapping[str, float], *, at: datetime) 
     ]
 
 
-def put(world: "World", metrics: list[Metric], *, region: str) -> None:
+def put(world: World, metrics: list[Metric], *, region: str) -> None:
     """Make the metrics readable through a Region's CloudWatch."""
     with world.moto_lock:
         backend = world.backend("cloudwatch", region)

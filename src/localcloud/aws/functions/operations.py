@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from localcloud.aws import event_bus
 from localcloud.aws.call import Call, Operation
@@ -14,12 +14,10 @@ from localcloud.aws.motobridge import pass_on
 from localcloud.aws.schedules import Schedules, validate_expression, validate_target
 from localcloud.errors import ServiceError
 from localcloud.wire import Headers, Response
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 
-def operations(world: "World") -> Mapping[tuple[str, str], Operation]:
+def operations(world: World) -> Mapping[tuple[str, str], Operation]:
     """Invoke with a refusal of its two relatives, configuration, and the checks of what becomes a rule."""
 
     def invoke(call: Call) -> Response:
@@ -47,7 +45,7 @@ def operations(world: "World") -> Mapping[tuple[str, str], Operation]:
     }
 
 
-def _schedules(world: "World") -> Mapping[tuple[str, str], Operation]:
+def _schedules(world: World) -> Mapping[tuple[str, str], Operation]:
     def put_rule(call: Call) -> Response:
         if call.params.get("ScheduleExpression"):
             validate_expression(call.params["ScheduleExpression"])
@@ -66,7 +64,7 @@ def _schedules(world: "World") -> Mapping[tuple[str, str], Operation]:
     return {("events", "PutRule"): put_rule, ("events", "PutTargets"): put_targets}
 
 
-def _is_scheduled(world: "World", call: Call) -> bool:
+def _is_scheduled(world: World, call: Call) -> bool:
     bus = (call.params.get("EventBusName") or "default").split("/")[-1]
     with world.moto_lock:
         found = world.backend("events", call.region).event_buses.get(bus)

@@ -3,7 +3,6 @@
 import json
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from localcloud.aws.functions import metrics
@@ -22,9 +21,7 @@ from localcloud.aws.functions.model import (
     Work,
 )
 from localcloud.errors import ServiceError
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 
 class Functions:
@@ -34,7 +31,7 @@ class Functions:
     Region is meant.
     """
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self.limits = Limits()  # assign another one to adjust them; it counts at once, but for `starts_at_once`
         self._world = world
         self._catalogue = Catalogue(world)

@@ -1,14 +1,12 @@
 """What the rights table asks about resources, answered from moto's backends and the local cloud's own state."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localcloud.aws.iam.documents import Policy, PolicyKind, parse
 from localcloud.aws.iam.rights.model import StoredParameter
 from localcloud.aws.iam.roles import find_role
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 _AWS_KEY = "alias/aws/"
 
@@ -16,7 +14,7 @@ _AWS_KEY = "alias/aws/"
 class WorldDirectory:
     """One Region of one world; made for a call, keeps nothing."""
 
-    def __init__(self, world: "World", region: str) -> None:
+    def __init__(self, world: World, region: str) -> None:
         self._world = world
         self._region = region
 

@@ -10,7 +10,6 @@ keys"; KMS Developer Guide, "Determining access to AWS KMS keys".
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from localcloud.aws.call import Call, Use
 from localcloud.aws.iam import actions, denials
@@ -21,14 +20,12 @@ from localcloud.aws.iam.rights.model import Right
 from localcloud.aws.iam.roles import Role, find_role
 from localcloud.errors import ServiceError
 from localcloud.principals import Kind
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 _ARN_PARTS = 6
 
 
-def authorise(call: Call, world: "World") -> tuple[Use, ...]:
+def authorise(call: Call, world: World) -> tuple[Use, ...]:
     """What the caller's own policies were needed for, in the order asked; of the operator, what a role would need.
 
     Raises ServiceError in the called service's words if a right is missing or the table does not know the operation.
@@ -52,7 +49,7 @@ def authorise(call: Call, world: "World") -> tuple[Use, ...]:
     return require(call, world, rights)
 
 
-def require(call: Call, world: "World", rights: Sequence[Right]) -> tuple[Use, ...]:
+def require(call: Call, world: World, rights: Sequence[Right]) -> tuple[Use, ...]:
     """The same for given rights: what is asked for beside what the table knows of a call."""
     if call.principal.kind is Kind.ROOT:
         return tuple(Use(action=right.action, resource=right.resource) for right in rights)
@@ -62,7 +59,7 @@ def require(call: Call, world: "World", rights: Sequence[Right]) -> tuple[Use, .
     return tuple(use for right in rights if (use := asking.require(right)))
 
 
-def may(call: Call, world: "World", right: Right) -> bool:
+def may(call: Call, world: World, right: Right) -> bool:
     """Whether the caller has one further right, for calls that go on without the resources that are not allowed."""
     if call.principal.kind is Kind.ROOT:
         return True
@@ -73,7 +70,7 @@ def may(call: Call, world: "World", right: Right) -> bool:
     return True
 
 
-def _asking(call: Call, world: "World") -> "_Asking":
+def _asking(call: Call, world: World) -> "_Asking":
     role = find_role(world, call.principal.role_name)
     return _Asking(
         call=call,
@@ -89,7 +86,7 @@ class _Asking:
     """One caller with one call, asked right by right."""
 
     call: Call
-    world: "World"
+    world: World
     directory: WorldDirectory
     role: Role | None
     keys: Mapping[str, Values]

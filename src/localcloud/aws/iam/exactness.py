@@ -6,7 +6,6 @@ the tests that call beside them.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from localcloud.aws.call import CallRecord
 from localcloud.aws.iam import patterns
@@ -14,9 +13,7 @@ from localcloud.aws.iam.actions import KNOWN_ACTIONS
 from localcloud.aws.iam.documents import Policy, Statement
 from localcloud.aws.iam.policy import action_matches
 from localcloud.aws.iam.roles import find_role
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +48,7 @@ def compare(records: Iterable[CallRecord], policies: Iterable[Policy], *, role_n
     return Exactness(used=used, allowed=frozenset(allowed - refused), wildcards=frozenset(wildcards))
 
 
-def of_role(world: "World", role_name: str, *, since: int = 0) -> Exactness:
+def of_role(world: World, role_name: str, *, since: int = 0) -> Exactness:
     """The use of a role in this world's calls after the first `since`, against everything attached to it now.
 
     Raises LookupError if there is no such role.

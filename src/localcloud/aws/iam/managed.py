@@ -6,16 +6,15 @@ moto ships the content of all of them but loads none unless told to, for the who
 import json
 from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 from moto.iam.models import AWSManagedPolicy
 
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 
-def ensure(world: "World", arn: str) -> None:
+def ensure(world: World, arn: str) -> None:
     """Make the AWS managed policy `arn` attachable. Does nothing for other policies and for names that AWS lacks."""
     if ":iam::aws:policy/" not in arn:
         return

@@ -4,7 +4,7 @@ A document that could not be evaluated is refused when it is stored, as by AWS, 
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localcloud.aws import motobridge
 from localcloud.aws.call import Call, Operation
@@ -12,9 +12,7 @@ from localcloud.aws.iam import managed
 from localcloud.aws.iam.documents import MalformedPolicy, PolicyKind, parse
 from localcloud.errors import ServiceError
 from localcloud.wire import Response
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 # (service, operation) → the parameter with the document, and what it is going to be.
 _DOCUMENTS: Mapping[tuple[str, str], tuple[str, PolicyKind]] = {
@@ -32,7 +30,7 @@ _KMS_CODE = "MalformedPolicyDocumentException"
 class StoredPolicies:
     """The operations that store and attach policies."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
 
     def attach_role_policy(self, call: Call) -> Mapping[str, Any]:
@@ -58,7 +56,7 @@ class StoredPolicies:
         return motobridge.pass_on(self._world, call)
 
 
-def operations(world: "World") -> Mapping[tuple[str, str], Operation]:
+def operations(world: World) -> Mapping[tuple[str, str], Operation]:
     """IAM's and KMS's operations of this module."""
     policies = world.part(StoredPolicies)
     return {("iam", "AttachRolePolicy"): policies.attach_role_policy, **dict.fromkeys(_DOCUMENTS, policies.store)}

@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localcloud.aws.iam.documents import Policy, PolicyKind, parse
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +21,7 @@ class Role:
     trust: Policy
 
 
-def find_role(world: "World", name: str) -> Role | None:
+def find_role(world: World, name: str) -> Role | None:
     """The role of that name (a path or a whole ARN before it is ignored); None if there is none.
 
     Raises MalformedPolicy if one of its documents is not one that IAM would have stored.

@@ -5,16 +5,14 @@ that a request brings along are refused by name. Source: IAM API Reference, Simu
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localcloud.aws.call import Call, Operation
 from localcloud.aws.iam.documents import parse
 from localcloud.aws.iam.policy import Context, Decision, evaluate
 from localcloud.aws.iam.roles import Role, find_role
 from localcloud.errors import ServiceError
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 _ONLY_IDENTITY = ("ResourcePolicy", "ResourceOwner", "CallerArn", "PermissionsBoundaryPolicyInputList")
 
@@ -22,7 +20,7 @@ _ONLY_IDENTITY = ("ResourcePolicy", "ResourceOwner", "CallerArn", "PermissionsBo
 class Simulation:
     """Answers SimulatePrincipalPolicy."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
 
     def simulate_principal_policy(self, call: Call) -> Mapping[str, Any]:
@@ -66,6 +64,6 @@ def _result(context: Context, decision: Decision) -> Mapping[str, Any]:
     }
 
 
-def operations(world: "World") -> Mapping[tuple[str, str], Operation]:
+def operations(world: World) -> Mapping[tuple[str, str], Operation]:
     """IAM's operations of this module."""
     return {("iam", "SimulatePrincipalPolicy"): world.part(Simulation).simulate_principal_policy}

@@ -5,14 +5,11 @@ can demand its own account. Source: IAM User Guide, "The confused deputy problem
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from localcloud.aws.iam.documents import Policy
 from localcloud.aws.iam.policy import Caller, Context, Values, evaluate
 from localcloud.aws.iam.roles import find_role
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 LAMBDA = "lambda.amazonaws.com"
 SSM = "ssm.amazonaws.com"
@@ -20,7 +17,7 @@ APIGATEWAY = "apigateway.amazonaws.com"
 
 
 def may_assume(
-    world: "World", role: str, service: str, *, source_arn: str = "", keys: Mapping[str, Values] | None = None
+    world: World, role: str, service: str, *, source_arn: str = "", keys: Mapping[str, Values] | None = None
 ) -> bool:
     """Whether `service` (its principal, such as `lambda.amazonaws.com`) may take on `role` (name, with path, or ARN).
 

@@ -1,7 +1,7 @@
 """CreateActivation, DescribeActivations, DeleteActivation."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localcloud.aws.call import Call
 from localcloud.aws.ssm.activations import Activation, Activations
@@ -9,9 +9,7 @@ from localcloud.aws.ssm.paging import page
 from localcloud.aws.ssm.roles import require_node_role
 from localcloud.aws.ssm.tags import require_tags, wire_tags
 from localcloud.errors import ServiceError, Unsupported
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 DEFAULT_PAGE = 50
 
@@ -25,7 +23,7 @@ _FILTERS: Mapping[str, Callable[[Activation], str]] = {
 class ActivationCalls:
     """The activation operations of one world."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
         self._activations = world.part(Activations)
 

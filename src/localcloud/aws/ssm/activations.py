@@ -11,13 +11,10 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from localcloud.aws.ssm import choices
 from localcloud.errors import ServiceError
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 Tags = tuple[tuple[str, str], ...]
 
@@ -65,7 +62,7 @@ class Activations:
     `registrations_lag` (real time, default none) is how long a registration takes to show in RegistrationsCount.
     """
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self.registrations_lag = timedelta(0)
         self._clock = world.clock
         self._entries: dict[str, _Entry] = {}

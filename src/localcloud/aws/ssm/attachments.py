@@ -5,7 +5,7 @@ Source: AttachmentsSource in the service's model; Systems Manager User Guide, "C
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.config import Config
 from botocore.exceptions import ClientError
@@ -18,14 +18,12 @@ from localcloud.aws.ssm.document_content import invalid
 from localcloud.aws.ssm.document_model import Attachment
 from localcloud.aws.ssm.documents import Documents
 from localcloud.errors import ServiceError
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 _S3 = "s3://"
 
 
-def fetch(world: "World", call: Call, content: Mapping[str, Any]) -> tuple[Attachment, ...]:
+def fetch(world: World, call: Call, content: Mapping[str, Any]) -> tuple[Attachment, ...]:
     """The attachments that a call's `Attachments` name, checked against the checksums in the content's `files`.
 
     Raises ServiceError ValidationException (not there, not allowed, too many, too big) or InvalidDocumentContent (a
@@ -49,7 +47,7 @@ def fetch(world: "World", call: Call, content: Mapping[str, Any]) -> tuple[Attac
 
 
 def _from_source(
-    world: "World", call: Call, source: Mapping[str, Any], declared: tuple[str, ...]
+    world: World, call: Call, source: Mapping[str, Any], declared: tuple[str, ...]
 ) -> Iterator[Attachment]:
     (value,) = source.get("Values") or ("",)
     kind = source.get("Key")
@@ -65,7 +63,7 @@ def _from_source(
             yield Attachment(name=name, content=_object(world, call, bucket, key))
 
 
-def _of_other_document(world: "World", call: Call, value: str, name: str | None) -> Attachment:
+def _of_other_document(world: World, call: Call, value: str, name: str | None) -> Attachment:
     document, _, rest = value.rpartition("/")[0].rpartition("/")
     file = value.rpartition("/")[2]
     found = world.part(Documents).find(document, rest, region=call.region).files
@@ -81,7 +79,7 @@ def _location(value: str) -> tuple[str, str]:
     return bucket, key
 
 
-def _object(world: "World", call: Call, bucket: str, key: str) -> bytes:
+def _object(world: World, call: Call, bucket: str, key: str) -> bytes:
     client = _as_caller(world, call)
     try:
         size = client.head_object(Bucket=bucket, Key=key)["ContentLength"]
@@ -93,7 +91,7 @@ def _object(world: "World", call: Call, bucket: str, key: str) -> bytes:
         raise ServiceError("ValidationException", f"Attachment s3://{bucket}/{key} cannot be read ({code}).") from error
 
 
-def _as_caller(world: "World", call: Call) -> Any:
+def _as_caller(world: World, call: Call) -> Any:
     """An S3 client with the credentials that signed the call."""
     scope = catalogue.scope_of(call.request)
     who = world.credentials.find(scope.access_key) if scope else None

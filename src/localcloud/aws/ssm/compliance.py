@@ -8,13 +8,11 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localcloud.aws.ssm import patch_state
 from localcloud.aws.ssm.inventory import Inventory, InventoryItem
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 MANAGED_NODE = "ManagedInstance"
 PATCH = "Patch"
@@ -48,7 +46,7 @@ class ComplianceItem:
 class Compliance:
     """The compliance items of a world. Threads may share it."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._inventory = world.part(Inventory)
         self._put: dict[tuple[str, str], tuple[str, tuple[ComplianceItem, ...]]] = {}
         self._lock = threading.Lock()

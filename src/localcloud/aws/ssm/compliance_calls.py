@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localcloud.aws.call import Call
 from localcloud.aws.ssm.compliance import (
@@ -20,9 +20,7 @@ from localcloud.aws.ssm.inventory import require_own
 from localcloud.aws.ssm.nodes import ManagedNodes
 from localcloud.aws.ssm.paging import page
 from localcloud.errors import ServiceError
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 DEFAULT_PAGE = 50
 
@@ -52,7 +50,7 @@ Key = tuple[str, str]  # resource and type
 class ComplianceCalls:
     """The operations on compliance."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._nodes = world.part(ManagedNodes)
         self._compliance = world.part(Compliance)
 

@@ -1,7 +1,7 @@
 """The operations on documents: create, read, list, update, delete."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localcloud.aws.call import Call
 from localcloud.aws.ssm import attachments, document_content
@@ -10,9 +10,7 @@ from localcloud.aws.ssm.document_model import COMMAND, DocumentVersion
 from localcloud.aws.ssm.documents import Documents
 from localcloud.aws.ssm.paging import page
 from localcloud.aws.ssm.tags import require_tags
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 DEFAULT_PAGE = 50
 
@@ -20,7 +18,7 @@ DEFAULT_PAGE = 50
 class DocumentCalls:
     """CreateDocument, GetDocument and the others, over the world's `Documents`."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
         self._documents = world.part(Documents)
 

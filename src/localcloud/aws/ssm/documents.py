@@ -7,16 +7,14 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localcloud.aws.ssm import choices
 from localcloud.aws.ssm.activations import Tags
 from localcloud.aws.ssm.document_model import AMAZON, LATEST, Document, DocumentVersion
 from localcloud.aws.ssm.owned_documents import OWNED
 from localcloud.errors import ServiceError
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 _ARN = re.compile(r"arn:[^:]+:ssm:([^:]+):([^:]*):document/([^/]+)")
 _RESERVED = re.compile(r"(?i:aws|amazon|amzn)")
@@ -27,7 +25,7 @@ Change = Callable[[Document], Document]
 class Documents:
     """All documents of a world. Threads may share it; documents are values, changed by replacement."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
         self._stored: dict[tuple[str, str], Document] = {}
         self._lock = threading.Lock()

@@ -6,7 +6,7 @@ Types that nothing here reads are kept as they are. Source: PutInventory and Get
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localcloud.aws.call import Call
 from localcloud.aws.ssm import patch_state
@@ -14,9 +14,7 @@ from localcloud.aws.ssm.nodes import ManagedNodes
 from localcloud.aws.ssm.paging import page
 from localcloud.errors import ServiceError, Unsupported
 from localcloud.principals import Kind
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 DEFAULT_PAGE = 50
 Row = Mapping[str, str]
@@ -37,7 +35,7 @@ class InventoryItem:
 class Inventory:
     """The inventory of all nodes. Threads may share it; a report replaces the one before."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         del world
         self._items: dict[tuple[str, str], InventoryItem] = {}
         self._lock = threading.Lock()
@@ -61,7 +59,7 @@ class Inventory:
 class InventoryCalls:
     """PutInventory and GetInventory."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._nodes = world.part(ManagedNodes)
         self._inventory = world.part(Inventory)
 

@@ -1,16 +1,14 @@
 """DescribeInstanceInformation and DeregisterManagedInstance."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localcloud.aws.call import Call
 from localcloud.aws.ssm.commands.book import Commands
 from localcloud.aws.ssm.listing import filters_of, matching, shown
 from localcloud.aws.ssm.nodes import ManagedNodes
 from localcloud.aws.ssm.paging import page
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 DEFAULT_PAGE = 10
 
@@ -18,7 +16,7 @@ DEFAULT_PAGE = 10
 class NodeCalls:
     """The operations on managed nodes that people and programs call, not the nodes themselves."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._nodes = world.part(ManagedNodes)
         self._commands = world.part(Commands)
 

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from localcloud.aws.agent import signatures
 from localcloud.aws.ssm import choices
@@ -15,9 +14,7 @@ from localcloud.aws.ssm.node import ManagedNode, PingStatus
 from localcloud.aws.ssm.settings import STANDARD, ServiceSettings
 from localcloud.errors import ServiceError
 from localcloud.principals import Credentials, Kind, Principal
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 
 class _TierFull(ServiceError):
@@ -33,7 +30,7 @@ class ManagedNodes:
     `refusals` counts refused registrations by code.
     """
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self.heartbeat_threshold = choices.HEARTBEAT_THRESHOLD
         self.token_lifetime: timedelta = choices.TOKEN_LIFETIME
         self.poll_hold = choices.POLL_HOLD

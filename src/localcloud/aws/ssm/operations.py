@@ -1,7 +1,6 @@
 """The operations of Systems Manager that the local cloud carries out itself; the endpoint asks `operations`."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from localcloud.aws.agent.channels import ControlChannels
 from localcloud.aws.agent.heartbeat import HeartbeatCalls
@@ -19,18 +18,16 @@ from localcloud.aws.ssm.parameter_calls import ParameterCalls
 from localcloud.aws.ssm.patch_calls import PatchCalls
 from localcloud.aws.ssm.setting_calls import SettingCalls
 from localcloud.aws.ssm.tags import TagCalls
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 
-def operations(world: "World") -> Mapping[tuple[str, str], Operation]:
+def operations(world: World) -> Mapping[tuple[str, str], Operation]:
     """All of them for one world, by (service, operation)."""
     ours = _public(world) | _documents(world) | _automation(world) | _commands(world) | _patching(world)
     return ours | _of_the_agent(world)
 
 
-def _public(world: "World") -> dict[tuple[str, str], Operation]:
+def _public(world: World) -> dict[tuple[str, str], Operation]:
     activations, nodes, settings, tags = ActivationCalls(world), NodeCalls(world), SettingCalls(world), TagCalls(world)
     return {
         ("ssm", "CreateActivation"): activations.create,
@@ -49,7 +46,7 @@ def _public(world: "World") -> dict[tuple[str, str], Operation]:
     }
 
 
-def _documents(world: "World") -> dict[tuple[str, str], Operation]:
+def _documents(world: World) -> dict[tuple[str, str], Operation]:
     documents = DocumentCalls(world)
     return {
         ("ssm", "CreateDocument"): documents.create,
@@ -63,7 +60,7 @@ def _documents(world: "World") -> dict[tuple[str, str], Operation]:
     }
 
 
-def _commands(world: "World") -> dict[tuple[str, str], Operation]:
+def _commands(world: World) -> dict[tuple[str, str], Operation]:
     commands = CommandCalls(world)
     return {
         ("ssm", "SendCommand"): commands.send,
@@ -74,7 +71,7 @@ def _commands(world: "World") -> dict[tuple[str, str], Operation]:
     }
 
 
-def _patching(world: "World") -> dict[tuple[str, str], Operation]:
+def _patching(world: World) -> dict[tuple[str, str], Operation]:
     inventory, patches, compliance = InventoryCalls(world), PatchCalls(world), ComplianceCalls(world)
     return {
         ("ssm", "PutInventory"): inventory.put,
@@ -88,7 +85,7 @@ def _patching(world: "World") -> dict[tuple[str, str], Operation]:
     }
 
 
-def _automation(world: "World") -> dict[tuple[str, str], Operation]:
+def _automation(world: World) -> dict[tuple[str, str], Operation]:
     automation = AutomationCalls(world)
     return {
         ("ssm", "StartAutomationExecution"): automation.start,
@@ -100,7 +97,7 @@ def _automation(world: "World") -> dict[tuple[str, str], Operation]:
     }
 
 
-def _of_the_agent(world: "World") -> dict[tuple[str, str], Operation]:
+def _of_the_agent(world: World) -> dict[tuple[str, str], Operation]:
     registration, heartbeat, messages = RegistrationCalls(world), HeartbeatCalls(world), MessageCalls(world)
     channels = world.part(ControlChannels)
     return {

@@ -6,16 +6,14 @@ Sources: PutParameter's model (HierarchyTypeMismatchException); Systems Manager 
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localcloud.aws import motobridge
 from localcloud.aws.call import Call
 from localcloud.aws.iam.directory import WorldDirectory, stored_name
 from localcloud.errors import ServiceError
 from localcloud.wire import Response
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 STANDARD_VALUE = 4096  # characters of a standard parameter's value
 ADVANCED_VALUE = 8192
@@ -34,7 +32,7 @@ _OUT_OF_USE = {
 class ParameterCalls:
     """What the local cloud adds to moto's Parameter Store."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
 
     def put(self, call: Call) -> Response:

@@ -4,7 +4,7 @@ Baselines are not kept here: what a node lacks follows from the node itself, and
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localcloud.aws.call import Call
 from localcloud.aws.ssm import patch_state
@@ -12,9 +12,7 @@ from localcloud.aws.ssm.inventory import Inventory
 from localcloud.aws.ssm.nodes import ManagedNodes
 from localcloud.aws.ssm.paging import page
 from localcloud.errors import ServiceError
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 STATES_PAGE = 10
 PATCHES_PAGE = 50
@@ -24,7 +22,7 @@ _FILTERS = frozenset({"Classification", "KBId", "Severity", "State"})
 class PatchCalls:
     """The two operations that show patch state."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._nodes = world.part(ManagedNodes)
         self._inventory = world.part(Inventory)
 

@@ -1,16 +1,12 @@
 """The node role: CreateActivation takes a role only if it exists and trusts Systems Manager."""
 
-from typing import TYPE_CHECKING
-
 from localcloud.aws.iam.roles import find_role
 from localcloud.aws.iam.trust import SSM, may_assume
 from localcloud.errors import ServiceError
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 
-def require_node_role(world: "World", role: str, *, region: str) -> None:
+def require_node_role(world: World, role: str, *, region: str) -> None:
     """Return if `role` (a name, with or without its path) exists in the account and trusts Systems Manager there.
 
     Raises ServiceError ValidationException otherwise, also for service-linked roles.

@@ -1,16 +1,14 @@
 """GetServiceSetting, UpdateServiceSetting, ResetServiceSetting for the managed-node tier."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localcloud.aws.call import Call
 from localcloud.aws.ssm import choices
 from localcloud.aws.ssm.nodes import ManagedNodes
 from localcloud.aws.ssm.settings import ACTIVATION_TIER, STANDARD, ServiceSettings, Setting
 from localcloud.errors import ServiceError, Unsupported
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 # Settings that the service has and this cloud has not: refused by name instead of as unknown.
 _KNOWN_PREFIXES = ("/ssm/", "/automation/")
@@ -19,7 +17,7 @@ _KNOWN_PREFIXES = ("/ssm/", "/automation/")
 class SettingCalls:
     """The service settings of one world."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
         self._settings = world.part(ServiceSettings)
         self._nodes = world.part(ManagedNodes)

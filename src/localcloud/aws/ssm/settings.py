@@ -3,12 +3,9 @@
 import threading
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from localcloud.errors import ServiceError
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 ACTIVATION_TIER = "/ssm/managed-instance/activation-tier"
 STANDARD = "standard"
@@ -27,7 +24,7 @@ class Setting:
 class ServiceSettings:
     """The managed-node tier per Region. Threads may share it."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._clock = world.clock
         self._tiers: dict[str, Setting] = {}
         self._lock = threading.Lock()

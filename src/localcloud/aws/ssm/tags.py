@@ -1,7 +1,7 @@
 """Tags: of an activation, which land on every node it registers, of managed nodes and documents; the rest is moto's."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localcloud.automation.errors import ExecutionNotFound
 from localcloud.aws.call import Call
@@ -13,9 +13,7 @@ from localcloud.aws.ssm.documents import Documents
 from localcloud.aws.ssm.node import ManagedNode
 from localcloud.aws.ssm.nodes import ManagedNodes
 from localcloud.errors import ServiceError
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 MANAGED_NODE = "ManagedInstance"
 AUTOMATION = "Automation"
@@ -43,7 +41,7 @@ def wire_tags(tags: Tags) -> list[dict[str, str]]:
 class TagCalls:
     """ListTagsForResource, AddTagsToResource, RemoveTagsFromResource for managed nodes and for what moto has."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
         self._nodes = world.part(ManagedNodes)
         self._documents = world.part(Documents)

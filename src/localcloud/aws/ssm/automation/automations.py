@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localcloud.automation import interpolation, parsing, validation
 from localcloud.automation.actions import registry
@@ -17,9 +17,7 @@ from localcloud.aws.ssm.document_model import AUTOMATION, DocumentVersion
 from localcloud.aws.ssm.documents import Documents
 from localcloud.aws.ssm.nodes import ManagedNodes
 from localcloud.errors import ServiceError
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 _TAG = "tag:"
 
@@ -30,7 +28,7 @@ class Automations:
     `limits`, `workers` and `throttled_retry` (the account's setting of that name) hold for engines made afterwards.
     """
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self.limits = Limits()
         self.workers = 32
         self.throttled_retry = timedelta(0)
@@ -84,7 +82,7 @@ class Automations:
 class StoredRunbooks:
     """The Region's Automation documents, each version parsed once."""
 
-    def __init__(self, world: "World", region: str) -> None:
+    def __init__(self, world: World, region: str) -> None:
         self._documents = world.part(Documents)
         self._region = region
         self._parsed: dict[tuple[str, str], Runbook] = {}
@@ -115,7 +113,7 @@ class StoredRunbooks:
 class NodeTargets:
     """Targets by tag: the managed nodes that bear it."""
 
-    def __init__(self, world: "World", region: str) -> None:
+    def __init__(self, world: World, region: str) -> None:
         self._nodes = world.part(ManagedNodes)
         self._region = region
 

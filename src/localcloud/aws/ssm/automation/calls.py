@@ -1,7 +1,7 @@
 """The six Automation operations: start, get, describe executions and their steps, stop, send a signal."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localcloud.automation import errors
 from localcloud.automation.engine import Engine
@@ -16,9 +16,7 @@ from localcloud.aws.ssm.paging import page_of_ordered
 from localcloud.aws.ssm.tags import require_tags
 from localcloud.errors import LocalCloudError, ServiceError, Unsupported
 from localcloud.principals import Kind
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 _INVALID = "InvalidAutomationExecutionParametersException"
 _CODES: Mapping[type[LocalCloudError], str] = {
@@ -43,7 +41,7 @@ _UNSUPPORTED = ("TargetLocations", "TargetLocationsURL", "AlarmConfiguration")
 class AutomationCalls:
     """The Automation operations of one world. The engines are made when first needed, and so closed before the rest."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
 
     def start(self, call: Call) -> Mapping[str, Any]:

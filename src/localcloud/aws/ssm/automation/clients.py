@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.credentials import Credentials as BotoCredentials
 from botocore.credentials import ReadOnlyCredentials
@@ -17,9 +17,7 @@ from localcloud.automation.actions.clients import client_config
 from localcloud.aws import sessions
 from localcloud.aws.seam import attach
 from localcloud.principals import Credentials
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 _acting: ContextVar[Credentials] = ContextVar("acting")
 
@@ -38,7 +36,7 @@ class _Current(BotoCredentials):  # type: ignore[misc]  # botocore has no types
 class SharedClients:
     """The clients of one Region, made when they are first asked for. Threads may share it."""
 
-    def __init__(self, world: "World", region: str) -> None:
+    def __init__(self, world: World, region: str) -> None:
         self._region = region
         self._session = sessions.core()
         self._session._credentials = _Current()  # the only way to hand a provider over

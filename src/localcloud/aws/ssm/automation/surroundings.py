@@ -7,7 +7,7 @@ after the execution) and "Cross-service confused deputy prevention" (aws:SourceA
 import threading
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localcloud.automation.errors import CannotAssumeRole
 from localcloud.automation.ports import Setting
@@ -17,9 +17,7 @@ from localcloud.aws.iam.trust import SSM, may_assume
 from localcloud.aws.ssm.automation.clients import ActingClient, SharedClients
 from localcloud.clock import Clock
 from localcloud.principals import Credentials, Kind, Principal
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 _LIFE = timedelta(hours=1)
 _MARGIN = timedelta(minutes=5)  # credentials are renewed before they run out
@@ -28,7 +26,7 @@ _MARGIN = timedelta(minutes=5)  # credentials are renewed before they run out
 class CloudSurrounder:
     """Makes surroundings in one Region of a world."""
 
-    def __init__(self, world: "World", region: str) -> None:
+    def __init__(self, world: World, region: str) -> None:
         self._world = world
         self._region = region
         self._clients = SharedClients(world, region)
@@ -60,7 +58,7 @@ class CloudSurroundings:
     """The surroundings of one execution. Threads may share it."""
 
     def __init__(
-        self, world: "World", *, region: str, setting: Setting, principal: Principal, clients: SharedClients
+        self, world: World, *, region: str, setting: Setting, principal: Principal, clients: SharedClients
     ) -> None:
         self._world = world
         self._region = region

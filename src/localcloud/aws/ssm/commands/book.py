@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from localcloud.automation.scheduler import Scheduler
 from localcloud.aws.ssm import choices
@@ -19,9 +18,7 @@ from localcloud.aws.ssm.commands.record import Record
 from localcloud.aws.ssm.commands.status import Detail, advanced, aggregate, reported
 from localcloud.aws.ssm.node import ManagedNode
 from localcloud.errors import ServiceError
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 # What an agent's acknowledgement of a job means; 200 is the rule. Source: the SSM agent's AgentJobAck codes.
 _ACCEPTED = frozenset({"200", "51405"})  # 51405: it has the command already
@@ -52,7 +49,7 @@ class Commands:
     Adjustable: `invocation_lag`, how long (emulated) an invocation cannot be found after it was sent.
     """
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self.invocation_lag = timedelta(0)
         self._clock = world.clock
         self._timers = Scheduler(world.clock, workers=1)

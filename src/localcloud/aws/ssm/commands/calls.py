@@ -1,7 +1,7 @@
 """SendCommand, CancelCommand, and the calls that show commands and their invocations."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localcloud.aws.call import Call
 from localcloud.aws.ssm.commands import answers
@@ -13,9 +13,7 @@ from localcloud.aws.ssm.commands.status import Detail
 from localcloud.aws.ssm.nodes import ManagedNodes
 from localcloud.aws.ssm.paging import page
 from localcloud.errors import ServiceError
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 DEFAULT_PAGE = 50
 _LATEST_FIRST = 10**13  # milliseconds: later than any command
@@ -24,7 +22,7 @@ _LATEST_FIRST = 10**13  # milliseconds: later than any command
 class CommandCalls:
     """Run Command's operations, over the world's `Commands`."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._commands = world.part(Commands)
         self._nodes = world.part(ManagedNodes)
         self._sending = Sending(world)

@@ -6,7 +6,7 @@ Source: SendCommand's members and errors in the service's model. The agent check
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localcloud.aws.call import Call
 from localcloud.aws.iam import enforce
@@ -20,9 +20,7 @@ from localcloud.aws.ssm.documents import Documents
 from localcloud.aws.ssm.node import ManagedNode
 from localcloud.aws.ssm.nodes import ManagedNodes
 from localcloud.errors import ServiceError, Unsupported
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 # Members that would need a service which nothing here runs.
 _UNSUPPORTED: Mapping[str, str] = {
@@ -35,7 +33,7 @@ _UNSUPPORTED: Mapping[str, str] = {
 class Sending:
     """Makes commands of requests."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
         self._nodes = world.part(ManagedNodes)
         self._documents = world.part(Documents)
