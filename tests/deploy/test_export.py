@@ -20,7 +20,7 @@ from moorings.deploy.export import Exported
 from moorings.deploy.halves import Half
 from moorings.deploy.package import FunctionPlatform, Package, build_layer, function_platform
 from moorings.deploy.stacks import Stacks
-from moorings.errors import Refused
+from moorings.errors import Misconfigured, Refused
 
 SCOPE = "/subscriptions/11111111-2222-3333-4444-555555555555"
 
@@ -152,6 +152,40 @@ def test_a_directory_that_holds_something_is_left_alone(cloud: LocalCloud, tmp_p
         _export(cloud, tmp_path)
 
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_a_file_is_not_taken_for_a_directory(cloud: LocalCloud, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("")
+
+    with pytest.raises(Refused, match="mine is a file"):
+        _export(cloud, tmp_path / "mine")
+
+
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("trouble", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_what_could_not_be_written_whole_is_taken_away_and_can_be_written_again(
+    cloud: LocalCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: bool, trouble: BaseException
+) -> None:
+    """Half a folder would be refused the next time, because it is not empty."""
+    directory = tmp_path / "by-hand"
+    if there:
+        directory.mkdir()
+    written = []
+
+    def full(path: Path, content: bytes) -> None:
+        path.write_text(content[:1].hex())
+        written.append(path)
+        if len(written) == 5:
+            raise trouble
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", full)
+        with pytest.raises((Misconfigured, KeyboardInterrupt)) as failed:
+            _export(cloud, directory)
+
+    assert "cannot be written: No space left on device" in str(failed.value) or isinstance(trouble, KeyboardInterrupt)
+    assert (directory.exists(), list(tmp_path.rglob("by-hand/*"))) == (there, [])
+    assert _export(cloud, directory).files
 
 
 def test_both_halves_are_deployed_changed_and_removed_by_the_scripts(

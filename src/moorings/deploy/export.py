@@ -4,7 +4,9 @@ The same sources give the same bytes. What lies in the folder needs neither Moor
 """
 
 import hashlib
+import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -83,11 +85,11 @@ def export(
 ) -> Exported:
     """Write the folder; `anchors` is bundled into patching's layer as `anchors.anchor_files` reads it.
 
-    Refused if the directory holds anything; Misconfigured as `package.build` and `package.build_layer` raise it.
-    Everything is built before anything is written.
+    Refused if the directory holds anything; Misconfigured as `package.build` and `package.build_layer` raise it, and if
+    it cannot be written. Everything is built before anything is written, and what cannot be written whole is taken away
+    again.
     """
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise Refused(f"{directory} is not empty", remedy="name a directory that is empty or does not exist yet")
+    _require_empty(directory)
     folder = _Folder(platform=platform, on_progress=on_progress)
     if Half.ENROLMENT in halves:
         _add_enrolment(folder)
@@ -99,13 +101,26 @@ def export(
     try:
         _write(directory, folder.contents)
     except OSError as error:
-        raise Misconfigured(f"{directory} cannot be written: {error}", remedy="name another directory") from error
+        raise _unwritable(directory, error) from error
     return Exported(
         directory=directory,
         files=tuple(sorted(folder.contents)),
         size=sum(map(len, folder.contents.values())),
         anchors=Half.PATCHING in halves and anchors is not None,
     )
+
+
+def _require_empty(directory: Path) -> None:
+    try:
+        if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+            what = "is not empty" if directory.is_dir() else "is a file"
+            raise Refused(f"{directory} {what}", remedy="name a directory that is empty or does not exist yet")
+    except OSError as error:
+        raise _unwritable(directory, error) from error
+
+
+def _unwritable(directory: Path, error: OSError) -> Misconfigured:
+    return Misconfigured(f"{directory} cannot be written: {error.strerror}", remedy="name another directory")
 
 
 def _add_enrolment(folder: _Folder) -> None:
@@ -185,9 +200,27 @@ def _add_words(folder: _Folder, halves: tuple[Half, ...]) -> None:
 
 
 def _write(directory: Path, contents: Mapping[str, bytes]) -> None:
-    for name, content in contents.items():
-        path = directory / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-        if name in SCRIPTS:
-            path.chmod(_EXECUTABLE)
+    was_there = directory.exists()
+    try:
+        for name, content in contents.items():
+            path = directory / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+            if name in SCRIPTS:
+                path.chmod(_EXECUTABLE)
+    except BaseException:  # Ctrl-C as well: half a folder would be taken for a whole one, and be in the way next time
+        _take_away(directory, contents, itself=not was_there)
+        raise
+
+
+def _take_away(directory: Path, contents: Mapping[str, bytes], *, itself: bool) -> None:
+    """As far as it can be done: the reason why something could not be written is what has to be told."""
+    for name in {name.partition("/")[0] for name in contents}:
+        if (path := directory / name).is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                path.unlink()
+    if itself:
+        with suppress(OSError):
+            directory.rmdir()
