@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from tests.deploy.conftest import Account, BriefClock, new_account
 
+from localcloud.aws.cloudformation.stacks import Stacks as Emulated
 from localcloud.cloud import LocalCloud
 from moorings.deploy.enrolment import (
     Deployed,
@@ -21,7 +22,7 @@ from moorings.deploy.enrolment import (
 from moorings.deploy.package import function_platform
 from moorings.deploy.stacks import StackEvent, Stacks
 from moorings.enrolment import configuration
-from moorings.errors import CloudFault, Misconfigured, Refused
+from moorings.errors import Busy, CloudFault, Conflict, Misconfigured, Refused
 
 VPCE = ExistingEndpoint(id="vpce-0123456789abcdef0")
 
@@ -429,3 +430,59 @@ def _left(account: Account) -> dict[str, Any]:
         "buckets": aws.client("s3").list_buckets()["Buckets"],
     }
     return {key: found for key, found in named.items() if found}
+
+
+def test_the_bucket_that_was_given_stays_the_one(account: Account, name: str) -> None:
+    """What is not given again keeps its value; otherwise the zips in it would stay for good."""
+    bucket = f"own-{name}"
+    account.aws.client("s3").create_bucket(Bucket=bucket)
+    _deploy(account, _plan(name, artifact_bucket=bucket))
+
+    again = _deploy(account, _plan(name, parameters={"LogRetentionDays": "7"}))
+
+    assert again.artifact.startswith(f"s3://{bucket}/")
+    assert _remove(account, name).artifacts == 1
+    assert "Contents" not in account.aws.client("s3").list_objects_v2(Bucket=bucket)
+
+
+@pytest.mark.parametrize("look", [_deploy, _preview])
+def test_a_half_deleted_stack_is_told_with_its_cause_before_anything_is_packaged(
+    account: Account, name: str, look: Any
+) -> None:
+    _deploy(account, _plan(name))
+    account.cloud.faults.error("logs", "DeleteLogGroup", status=400, code="X")
+    with pytest.raises(CloudFault, match="DELETE_FAILED"):
+        _remove(account, name)
+    account.cloud.faults.clear()
+
+    with pytest.raises(Conflict, match=r"DELETE_FAILED: \w+ \(AWS::Logs::LogGroup\) failed") as told:
+        look(account, _plan(name))
+
+    assert "`moorings destroy`" in told.value.remedy
+    assert _remove(account, name).stacks == (name,)
+
+
+def test_a_stack_that_is_half_deleted_because_it_is_protected_has_a_way_out(account: Account, name: str) -> None:
+    """Somebody deleted it in the console; an update, which could lift the protection, is not taken any more."""
+    deployed = _deploy(account, _plan(name, parameters={"DeletionProtection": "yes"}))
+    table = deployed.outputs["LedgerTable"]
+    with pytest.raises(CloudFault, match="DELETE_FAILED"):
+        Stacks(account.aws, clock=BriefClock()).delete(name)
+
+    with pytest.raises(CloudFault, match="Ledger") as told:
+        _remove(account, name)
+    assert f"update-table --no-deletion-protection-enabled --table-name {table}`" in told.value.remedy
+    account.aws.client("dynamodb").update_table(TableName=table, DeletionProtectionEnabled=False)
+
+    assert _remove(account, name).stacks == (name,)
+
+
+def test_a_stack_that_a_colleague_is_changing_is_neither_deployed_nor_removed(account: Account, name: str) -> None:
+    _deploy(account, _plan(name))
+    emulated = account.cloud.world.part(Emulated).find(account.cloud.world.region, name)
+    emulated.status = "UPDATE_IN_PROGRESS"
+
+    for attempt in (lambda: _deploy(account, _plan(name)), lambda: _remove(account, name)):
+        with pytest.raises(Busy, match="is UPDATE_IN_PROGRESS"):
+            attempt()
+    emulated.status = "CREATE_COMPLETE"

@@ -1,5 +1,6 @@
 """A failed stack is explained by its first cause."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -59,6 +60,20 @@ def test_a_stack_that_stopped_on_its_way_back_is_told_by_what_keeps_it_there_and
     assert "`aws cloudformation continue-update-rollback --stack-name one`" in fault.remedy
 
 
+def test_a_deletion_is_told_by_what_keeps_it_from_its_end_not_by_what_failed_last_month() -> None:
+    stack = "AWS::CloudFormation::Stack"
+    events = [
+        _event("Old", "UPDATE_FAILED", "something of last month"),
+        _event("one", "DELETE_IN_PROGRESS", "User Initiated", stack),
+        replace(_event("Ledger", "DELETE_FAILED", "it is currently protected"), physical="one-Ledger-1"),
+    ]
+
+    fault = fault_of("one", "DELETE_FAILED", events)
+
+    assert "Ledger (AWS::Lambda::Function) failed" in fault.message
+    assert "--table-name one-Ledger-1`" in fault.remedy
+
+
 def test_a_stack_that_could_not_be_deleted_whole_says_how_to_go_on() -> None:
     fault = fault_of("one", "DELETE_FAILED", [_event("Group", "DELETE_FAILED", "resource sg-1 has a dependent object")])
 
@@ -93,7 +108,15 @@ def test_a_stack_that_could_not_be_deleted_whole_says_how_to_go_on() -> None:
         ("Rate exceeded (Service: Lambda, Status Code: 429)", "in a few minutes"),
         ("has a dependent object (Service: Ec2)", "remove what still uses it"),
         ("The security token included in the request is expired", "sign in again"),
-        ("Resource cannot be deleted as it is currently protected against deletion", "DeletionProtection=no"),
+        (
+            "Resource cannot be deleted as it is currently protected against deletion",
+            "`aws dynamodb update-table --no-deletion-protection-enabled --table-name NAME`",
+        ),
+        (
+            "x is not authorized to perform: iam:CreateRole because no permissions boundary allows the iam:CreateRole"
+            " action",
+            "ask who runs the organization",
+        ),
         ("Error occurred while GetObject. S3 Error Code: NoSuchKey", "ArtifactBucket"),
         ("Internal Failure", ""),
     ],

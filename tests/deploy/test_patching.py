@@ -20,9 +20,9 @@ from moorings.deploy import patching
 from moorings.deploy.package import FunctionPlatform, Package, build_layer, function_platform
 from moorings.deploy.patching import Deployed, GivenLayer, PatchingPlan, deploy, preview, remove
 from moorings.deploy.runbooks import RenderedRunbook, rendered
-from moorings.deploy.stacks import StackEvent, Stacks
+from moorings.deploy.stacks import ChangeSet, StackEvent, Stacks
 from moorings.deploy.steps import Notice, Step
-from moorings.errors import Conflict, Misconfigured, Refused
+from moorings.errors import CloudFault, Conflict, Misconfigured, Refused
 
 SUBSCRIPTION = "/subscriptions/11111111-2222-3333-4444-555555555555"
 SCOPES = (SUBSCRIPTION, f"{SUBSCRIPTION}/resourceGroups/web_1(a).b")
@@ -373,3 +373,24 @@ def test_a_vm_that_is_being_put_back_keeps_function_and_keeper(account: Account,
 
     dynamodb.delete_item(TableName=table, Key={"pk": {"S": "run#e-1"}})
     assert _remove(account, name).stacks == (name,)
+
+
+def test_a_half_deleted_stack_can_be_removed_again(account: Account, name: str) -> None:
+    """Its table may have gone already: then nothing is put back any more."""
+    _deploy(account, _plan(name))
+    account.cloud.faults.error("logs", "DeleteLogGroup", status=400, code="X")
+    with pytest.raises(CloudFault, match="DELETE_FAILED"):
+        _remove(account, name)
+    account.cloud.faults.clear()
+
+    assert _remove(account, name).stacks == (name,)
+
+
+def test_whoever_is_asked_knows_that_there_are_no_anchors(account: Account, name: str) -> None:
+    """A colleague's may be in the layer that is replaced."""
+    told: list[Any] = []
+
+    _deploy(account, _plan(name), on_progress=told.append, approve=lambda planned: not told.append(planned))
+
+    before = told[: next(number for number, each in enumerate(told) if isinstance(each, ChangeSet))]
+    assert any("no trust anchors were bundled" in each.text for each in before if isinstance(each, Notice))

@@ -12,8 +12,7 @@ from tests.deploy.conftest import Account
 from tests.deploy.rules import RULES, SKIPPED, Rule
 
 from moorings.deploy import templates
-from moorings.deploy.artifacts import Artifacts
-from moorings.deploy.steps import TAGS
+from moorings.deploy.artifacts import TAGS, Artifacts
 
 ALL = (templates.STACK, templates.ENDPOINT, templates.PATCHING)
 

@@ -209,7 +209,7 @@ def test_an_interrupted_deletion_is_explained_by_what_could_not_go(clock: Waitin
     with pytest.raises(CloudFault, match="Ledger") as failed:
         Stacks(failing, clock=clock).delete("one")
 
-    assert "DeletionProtection=no" in failed.value.remedy
+    assert "update-table --no-deletion-protection-enabled" in failed.value.remedy
 
 
 @pytest.mark.parametrize("before", ["UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"])

@@ -12,9 +12,9 @@ from botocore.exceptions import ClientError
 
 from moorings.clouds.aws import Aws, calling
 from moorings.clouds.aws_errors import code_of
-from moorings.deploy.steps import TAGS
 from moorings.errors import Conflict, Misconfigured
 
+TAGS: Mapping[str, str] = {"application": "moorings"}  # of all that is made
 _ABSENT = frozenset({"404", "NoSuchBucket", "NoSuchKey", "NotFound"})
 _DELETE_AT_ONCE = 1_000  # objects in one DeleteObjects call. Source: S3
 _BLOCKED = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
@@ -51,7 +51,7 @@ class Artifacts:
             return False
         if not there and not self._is_own:
             raise Misconfigured(
-                f"there is no bucket {self.bucket}", remedy="make it, or leave it out to have one made for you"
+                f"there is no bucket {self.bucket}", remedy="make it, or name another as artifact bucket"
             )
         if not there:
             self._create()
@@ -109,7 +109,7 @@ class Artifacts:
         if region != self._aws.region:
             raise Misconfigured(
                 f"bucket {self.bucket} lies in {region}, and the stacks in {self._aws.region}",
-                remedy=f"name a bucket of {self._aws.region}, or leave it out to have one made for you",
+                remedy=f"name a bucket of {self._aws.region} as artifact bucket",
             )
         return True
 

@@ -12,7 +12,7 @@ from typing import Any
 from moorings.clock import Clock
 from moorings.clouds.aws import Aws, calling
 from moorings.deploy import steps, templates
-from moorings.deploy.artifacts import Artifacts, key_of
+from moorings.deploy.artifacts import TAGS, key_of
 from moorings.deploy.documents import (
     UNKNOWN_ENDPOINT,
     UNKNOWN_ROLE,
@@ -25,9 +25,9 @@ from moorings.deploy.halves import ENROLMENT_STACK
 from moorings.deploy.leftovers import sweep
 from moorings.deploy.package import DEFAULT_PLATFORM, FunctionPlatform, build
 from moorings.deploy.stacks import ChangeSet, Stack, Stacks, StackSpec, require_deletable
-from moorings.deploy.steps import TAGS, Approve, Notice, Progress, Step, approved, make, quiet
+from moorings.deploy.steps import Approve, Notice, Progress, Step, approved, artifacts_of, make, quiet
 from moorings.enrolment import configuration
-from moorings.errors import Misconfigured, Refused
+from moorings.errors import Misconfigured
 
 DEFAULT_STACK = ENROLMENT_STACK
 # Parameters of the stack that the plan has fields for, or that follow from the zip.
@@ -112,13 +112,14 @@ def deploy(
     """
     _check(plan)
     stacks = Stacks(aws, clock=clock)
+    _require_changeable(plan, stacks)
     expected = _expected_endpoint(plan, stacks)
     _check_way_in(plan, expected, stacks, aws, clock)
     on_progress(Step("packaging the functions"))
     package = build("enrolment", platform=platform)
     if package.notice:
         on_progress(Notice(package.notice))
-    artifacts = Artifacts(aws, bucket=plan.artifact_bucket)
+    artifacts = artifacts_of(stacks.find(plan.stack), aws, given=plan.artifact_bucket)
     on_progress(Step(f"uploading {len(package.content) / 1e6:.1f} MB to {artifacts.bucket}"))
     artifacts.ensure_bucket()
     key = artifacts.store(package, stack=plan.stack)
@@ -154,7 +155,9 @@ def preview(
     CloudFormation may show a stack that it only planned for a moment, as REVIEW_IN_PROGRESS.
     """
     _check(plan)
-    stacks, bucket = Stacks(aws, clock=clock), Artifacts(aws, bucket=plan.artifact_bucket).bucket
+    stacks = Stacks(aws, clock=clock)
+    _require_changeable(plan, stacks)
+    bucket = artifacts_of(stacks.find(plan.stack), aws, given=plan.artifact_bucket).bucket
     endpoint = _expected_endpoint(plan, stacks)
     _check_way_in(plan, endpoint, stacks, aws, clock)
     on_progress(Step("packaging the functions"))
@@ -187,8 +190,7 @@ def remove(
     on_progress(Step("deleting activations and their codes"))
     swept = sweep(stack, aws=aws, on_progress=lambda text: on_progress(Step(text)))
     on_progress(Step("deleting the functions' zips"))
-    bucket = artifact_bucket or (found.parameters.get("ArtifactBucket", "") if found else "")
-    artifacts = Artifacts(aws, bucket=bucket)
+    artifacts = artifacts_of(found, aws, given=artifact_bucket)
     versions = artifacts.remove(stack=stack)
     return Removed(
         stacks=tuple(gone),
@@ -204,13 +206,9 @@ def require_removable(stack: str, *, aws: Aws, clock: Clock) -> Stack | None:
     """The stack, if there is one; Refused if `remove` would refuse it now."""
     stacks = Stacks(aws, clock=clock)
     found = stacks.find(stack)
-    for each in (found, stacks.find(endpoint_stack(stack))):
-        require_deletable(each)
-    if found and found.parameters.get("DeletionProtection") == "yes":
-        raise Refused(
-            f"the ledger of {stack} is protected from deletion",
-            remedy="deploy with DeletionProtection=no, then remove again",
-        )
+    if found:
+        steps.require_removable(found, guarded=f"the ledger of {stack} is")
+    require_deletable(stacks.find(endpoint_stack(stack)))
     return found
 
 
@@ -226,6 +224,13 @@ def _check(plan: EnrolmentPlan) -> None:
     if plan.configuration is not None:
         filled = with_node_role(plan.configuration, UNKNOWN_ROLE)
         configuration.parse(filled, version=1)
+
+
+def _require_changeable(plan: EnrolmentPlan, stacks: Stacks) -> None:
+    """Before anything is packaged or uploaded: raises if a stack of the plan could not be changed after that."""
+    stacks.require_changeable(plan.stack)
+    if isinstance(plan.endpoint, NewEndpoint):
+        stacks.require_changeable(endpoint_stack(plan.stack))
 
 
 def _check_way_in(plan: EnrolmentPlan, endpoint: str, stacks: Stacks, aws: Aws, clock: Clock) -> None:

@@ -22,6 +22,8 @@ class Event(Protocol):
     def status(self) -> str: ...
     @property
     def reason(self) -> str: ...
+    @property
+    def physical(self) -> str: ...
 
 
 _CANCELLED = re.compile(r"cancelled|The following resource\(s\) failed", re.IGNORECASE)
@@ -48,8 +50,10 @@ _REMEDIES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             "turn on enableDnsSupport and enableDnsHostnames of the VPC, or set PrivateDns=no",
         ),
         (
-            r"deletion protection|currently protected",
-            "the table is protected: deploy with DeletionProtection=no, then remove again",
+            r"deletion protection|currently protected|DeletionProtectionEnabled",
+            # A stack that could not delete it takes no update, so it is not by DeletionProtection=no.
+            "the table is protected: `aws dynamodb update-table --no-deletion-protection-enabled --table-name"
+            " {physical}`",
         ),
         (
             r"bucket is in this region: ([a-z0-9-]+)|PermanentRedirect",
@@ -61,7 +65,7 @@ _REMEDIES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             " Region",
         ),
         (
-            r"explicit deny",
+            r"explicit deny|no (?:permissions boundary|(?:service|resource) control policy|session policy) allows",
             "a policy above the deploying identity forbids it (service control policy, permissions boundary): ask who"
             " runs the organization",
         ),
@@ -102,16 +106,18 @@ _GO_ON = {
     "DELETE_FAILED": "then run the command again, or leave the resource behind: `aws cloudformation delete-stack"
     " --stack-name {name} --retain-resources {resource}`",
 }
+# The same → what the stack's own event says when it sets out for it.
+_TURNS = {"UPDATE_ROLLBACK_FAILED": "UPDATE_ROLLBACK_IN_PROGRESS", "DELETE_FAILED": "DELETE_IN_PROGRESS"}
 
 
 def fault_of(name: str, status: str, events: Sequence[Event]) -> CloudFault:
     """What to tell about a stack that settled in `status`; `events` are in the order in which they happened."""
-    first = _cause(_way_back(events) if status == "UPDATE_ROLLBACK_FAILED" else events) or _cause(events)
+    first = _cause(_since_turn(events, status)) or _cause(events)
     if first is None:
         return CloudFault(
             f"stack {name} ended as {status}", call="cloudformation:DescribeStacks", remedy=_LOOK.format(name=name)
         )
-    remedy = remedy_for(first.reason) or _LOOK.format(name=name)
+    remedy = remedy_for(first.reason, physical=first.physical) or _LOOK.format(name=name)
     if go_on := _GO_ON.get(status):
         remedy = f"{remedy}; {go_on.format(name=name, resource=first.resource)}"
     return CloudFault(
@@ -122,11 +128,14 @@ def fault_of(name: str, status: str, events: Sequence[Event]) -> CloudFault:
     )
 
 
-def remedy_for(reason: str) -> str:
-    """What to do about a reason that CloudFormation gives; empty if it is none of those we know."""
+def remedy_for(reason: str, *, physical: str = "") -> str:
+    """What to do about a reason that CloudFormation gives; empty if it is none of those we know.
+
+    `physical` is the name of what failed, as its service knows it.
+    """
     for pattern, remedy in _REMEDIES:
         if found := pattern.search(reason):
-            return remedy.format(*found.groups())
+            return remedy.format(*found.groups(), physical=physical or "NAME")
     return ""
 
 
@@ -136,9 +145,11 @@ def _cause(events: Sequence[Event]) -> Event | None:
     return next(iter(causes or failed), None)
 
 
-def _way_back(events: Sequence[Event]) -> Sequence[Event]:
-    """The events since the stack turned back: what failed before was the reason to, not what keeps it there."""
-    turned = [number for number, event in enumerate(events) if event.status == "UPDATE_ROLLBACK_IN_PROGRESS"]
+def _since_turn(events: Sequence[Event], status: str) -> Sequence[Event]:
+    """The events since the stack turned to where it is stuck: what failed before is not what keeps it there."""
+    if status not in _TURNS:
+        return events
+    turned = [number for number, event in enumerate(events) if _is_stack(event) and event.status == _TURNS[status]]
     return events[turned[-1] :] if turned else ()
 
 

@@ -15,12 +15,12 @@ from moorings.clouds.aws import Aws, calling
 from moorings.clouds.aws_errors import code_of
 from moorings.deploy import runbooks, steps, templates
 from moorings.deploy.anchor_store import notices
-from moorings.deploy.artifacts import Artifacts, key_of
+from moorings.deploy.artifacts import TAGS, key_of
 from moorings.deploy.halves import PATCHING_STACK
 from moorings.deploy.package import DEFAULT_PLATFORM, FunctionPlatform, Package, build, build_layer
 from moorings.deploy.running import executions_of, restores_of
-from moorings.deploy.stacks import ChangeSet, Stack, Stacks, StackSpec, require_deletable
-from moorings.deploy.steps import TAGS, Approve, Notice, Progress, Step, approved, make, quiet
+from moorings.deploy.stacks import ChangeSet, Stack, Stacks, StackSpec
+from moorings.deploy.steps import Approve, Notice, Progress, Step, approved, artifacts_of, make, quiet
 from moorings.errors import Conflict, Misconfigured, Refused
 
 DEFAULT_STACK = PATCHING_STACK
@@ -120,10 +120,11 @@ def deploy(
     _check_given(plan)
     told = notices(plan.anchors, now=clock.now()) if plan.anchors else ()
     stacks = Stacks(aws, clock=clock)
+    stacks.require_changeable(plan.stack)
     there = stacks.find(plan.stack)
     _check(plan, there, aws)
     built = _build(plan, platform, on_progress)
-    artifacts = Artifacts(aws, bucket=plan.artifact_bucket)
+    artifacts = artifacts_of(there, aws, given=plan.artifact_bucket)
     parts = [each for each in (built.package, built.layer, built.runbook) if each]
     megabytes = sum(len(each.content) for each in parts) / 1e6
     on_progress(Step(f"uploading {megabytes:.1f} MB to {artifacts.bucket}"))
@@ -131,11 +132,10 @@ def deploy(
     for each in parts:
         artifacts.store(each, stack=plan.stack)
     spec = _spec(plan, there, built, bucket=artifacts.bucket, platform=platform)
-    stack = make(spec, stacks, on_progress=on_progress, approve=approve)
-    if built.layer and plan.anchors is None:
-        on_progress(Notice(_WITHOUT_ANCHORS))
-    for text in told:
+    # Before the plan is approved: whoever deploys from another computer may have others' anchors to lose.
+    for text in (*((_WITHOUT_ANCHORS,) if built.layer and plan.anchors is None else ()), *told):
         on_progress(Notice(text))
+    stack = make(spec, stacks, on_progress=on_progress, approve=approve)
     return _deployed(plan, stack, aws, spec.parameters)
 
 
@@ -154,10 +154,11 @@ def preview(
     """
     _check_given(plan)
     stacks = Stacks(aws, clock=clock)
+    stacks.require_changeable(plan.stack)
     there = stacks.find(plan.stack)
     _check(plan, there, aws)
     built = _build(plan, platform, on_progress)
-    artifacts = Artifacts(aws, bucket=plan.artifact_bucket)
+    artifacts = artifacts_of(there, aws, given=plan.artifact_bucket)
     spec = _spec(plan, there, built, bucket=artifacts.bucket, platform=platform)
     if there is None:
         spec = replace(spec, template=templates.without_includes(spec.template))
@@ -188,8 +189,7 @@ def remove(
     if stacks.delete(stack, on_event=on_progress):
         gone.append(stack)
     on_progress(Step("deleting zips, layers and runbooks"))
-    bucket = artifact_bucket or (found.parameters.get("ArtifactBucket", "") if found else "")
-    artifacts = Artifacts(aws, bucket=bucket)
+    artifacts = artifacts_of(found, aws, given=artifact_bucket)
     versions = artifacts.remove(stack=stack)
     return Removed(stacks=tuple(gone), artifacts=versions, bucket=artifacts.remove_empty_bucket(), kept=_kept(found))
 
@@ -262,12 +262,7 @@ def _check_document(plan: PatchingPlan, there: Stack | None, aws: Aws) -> None:
 
 
 def _check_removable(found: Stack, aws: Aws) -> None:
-    require_deletable(found)
-    if found.parameters.get("DeletionProtection") == "yes":
-        raise Refused(
-            f"guards and records of {found.name} are protected from deletion",
-            remedy="deploy with DeletionProtection=no, then remove again",
-        )
+    steps.require_removable(found, guarded=f"guards and records of {found.name} are")
     runbook = found.outputs.get("AWSSystemsManagerAutomationRunbookName", "")
     running = executions_of(runbook, aws=aws) if runbook else []
     if running:

@@ -1,6 +1,7 @@
 """Executions and restores that are going on: what must not lose its function and its keeper."""
 
 from moorings.clouds.aws import Aws, calling
+from moorings.errors import CloudFault
 from moorings.patching.model import Phase
 
 # States in which an execution still has steps to do.
@@ -31,8 +32,18 @@ def executions_of(runbook: str, *, aws: Aws) -> list[str]:
 def restores_of(table: str, *, aws: Aws) -> list[str]:
     """The executions whose VM is being put back, as their records in a patching stack's table tell.
 
-    The keeper carries on with these though their execution may have ended long ago.
+    The keeper carries on with these though their execution may have ended long ago. A table that is gone, with a stack
+    that is half deleted, has none.
     """
+    try:
+        return _restores_in(table, aws)
+    except CloudFault as fault:
+        if fault.code != "ResourceNotFoundException":
+            raise
+        return []
+
+
+def _restores_in(table: str, aws: Aws) -> list[str]:
     found = []
     with calling("dynamodb:Scan"):
         for page in (

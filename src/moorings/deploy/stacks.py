@@ -61,6 +61,7 @@ class StackEvent:
     type: str
     status: str
     reason: str = ""
+    physical: str = ""  # what its service calls it
 
     @property
     def failed(self) -> bool:
@@ -365,6 +366,7 @@ def _event(entry: Mapping[str, Any]) -> StackEvent:
         type=str(entry.get("ResourceType", "")),
         status=str(entry.get("ResourceStatus", "")),
         reason=str(entry.get("ResourceStatusReason", "")),
+        physical=str(entry.get("PhysicalResourceId", "")),
     )
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from moorings.clouds.aws import Aws
 from moorings.deploy import templates
-from moorings.deploy.stacks import ChangeSet, Stack, StackEvent, Stacks, StackSpec
+from moorings.deploy.artifacts import Artifacts
+from moorings.deploy.stacks import ChangeSet, Stack, StackEvent, Stacks, StackSpec, require_deletable
 from moorings.errors import Misconfigured, Refused
-
-TAGS: Mapping[str, str] = {"application": "moorings"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +68,24 @@ def preview(specs: Iterable[StackSpec], stacks: Stacks, *, on_progress: Progress
         if planned[-1].changes:
             stacks.drop(planned[-1])
     return tuple(planned)
+
+
+def artifacts_of(there: Stack | None, aws: Aws, *, given: str) -> Artifacts:
+    """The bucket that is named; else the one that the stack has its zips from; else that of the account and Region."""
+    return Artifacts(aws, bucket=given or (there.parameters.get("ArtifactBucket", "") if there else ""))
+
+
+def require_removable(found: Stack, *, guarded: str) -> None:
+    """Refused or Busy if a room's stack cannot be removed now; `guarded` is what DeletionProtection keeps, and a verb.
+
+    A stack that is half deleted takes no update that could lift the protection: there CloudFormation tries, and the
+    table itself says whether it is protected.
+    """
+    require_deletable(found)
+    if found.parameters.get("DeletionProtection") == "yes" and found.status != "DELETE_FAILED":
+        raise Refused(
+            f"{guarded} protected from deletion", remedy="deploy with DeletionProtection=no, then remove again"
+        )
 
 
 def check_parameters(given: Mapping[str, str], template: str, *, filled_in: frozenset[str], room: str) -> None:
