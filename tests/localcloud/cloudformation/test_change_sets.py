@@ -114,3 +114,31 @@ def test_a_failing_one_rolls_back(create: Callable[..., Any], deployer: Any) -> 
 
     assert stack.status == "UPDATE_ROLLBACK_COMPLETE"
     assert "Unsupported resource type: AWS::EC2::Instance" in stack.reason("B")
+
+
+def test_one_that_is_not_there_any_more_is_deleted_all_the_same(create: Callable[..., Any], deployer: Any) -> None:
+    """The service answers so as long as the stack exists; deployment tools rest on it."""
+    stack = create(template(A=parameter("1")))
+
+    deployer.client.delete_change_set(StackName=stack.name, ChangeSetName="never-made")
+
+    with pytest.raises(ClientError, match="does not exist"):
+        deployer.client.delete_change_set(StackName="no-such-stack", ChangeSetName="never-made")
+
+
+def test_a_deleted_stack_has_none(deployer: Any) -> None:
+    """Or somebody could still make its resources."""
+    proposed = propose(deployer, "dropped", template(A=parameter("1")), kind="CREATE")
+
+    deployer.client.delete_stack(StackName="dropped")
+    deployer.settle()
+
+    with pytest.raises(ClientError, match="does not exist"):
+        deployer.client.execute_change_set(StackName=proposed["StackId"], ChangeSetName=proposed["ChangeSetId"])
+
+
+def test_one_of_type_create_is_refused_for_a_stack_that_stands(create: Callable[..., Any], deployer: Any) -> None:
+    stack = create(template(A=parameter("1")))
+
+    with pytest.raises(ClientError, match="ValidationError.*already exists and cannot be created with the changeSet"):
+        propose(deployer, stack.name, template(A=parameter("2")), kind="CREATE")

@@ -1,7 +1,7 @@
 """CloudFormation's API: every operation is answered here; one that is not known is refused by its name."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
 
 from botocore.exceptions import ClientError
@@ -16,9 +16,7 @@ from localcloud.aws.cloudformation.stacks import Stacks
 from localcloud.aws.cloudformation.template import INLINE_LIMIT, S3_LIMIT, Template, invalid, parse
 from localcloud.aws.cloudformation.transforms import AUTO_EXPAND, expanded, transforms_of
 from localcloud.errors import ServiceError
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 # Inputs that change nothing here would be a lie if they were taken: they are refused by name.
 _REFUSED_INPUTS = (
@@ -31,7 +29,7 @@ _REFUSED_INPUTS = (
 Answer = Mapping[str, Any]
 
 
-def operations(world: "World") -> Mapping[tuple[str, str], Operation]:
+def operations(world: World) -> Mapping[tuple[str, str], Operation]:
     """All operations of CloudFormation for one world."""
     api = _Api(world)
     made: dict[tuple[str, str], Operation] = {("cloudformation", name): _refusal(name) for name in _every_operation()}
@@ -65,7 +63,7 @@ def _checked(operation: Callable[[Call], Answer]) -> Operation:
 class _Api:
     """The operations, by their names in `table`."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
 
     @property
@@ -235,8 +233,12 @@ class _Api:
         return {}
 
     def delete_change_set(self, call: Call) -> Answer:
-        stack, change_set = self._change_set(call)
-        stack.change_sets.pop(change_set.name, None)
+        """One that does not exist (any more) is deleted as well as one that does, as in the service."""
+        wanted, name = call.params["ChangeSetName"], call.params.get("StackName")
+        for stack in [self._stacks.find(call.region, name)] if name else self._stacks.all(call.region):
+            for change_set in list(stack.change_sets.values()):
+                if wanted in {change_set.name, change_set.id}:
+                    stack.change_sets.pop(change_set.name, None)
         return {}
 
     def list_change_sets(self, call: Call) -> Answer:

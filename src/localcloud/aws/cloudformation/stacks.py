@@ -7,7 +7,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localcloud.aws.cloudformation.clients import RegionalClients, ServiceClients
 from localcloud.aws.cloudformation.engine import Engine
@@ -19,9 +19,7 @@ from localcloud.aws.cloudformation.registry import registry
 from localcloud.aws.cloudformation.template import Template, invalid
 from localcloud.errors import ServiceError
 from localcloud.principals import Principal
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +32,7 @@ CLOSING_SECONDS = 10.0
 class Stacks:
     """The stacks of one account in all its Regions; threads may share it."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
         self._lock = threading.RLock()
         self._stacks: dict[str, dict[str, Stack]] = {}
@@ -126,12 +124,13 @@ class Stacks:
             if stack.protected:
                 raise invalid(f"Stack [{stack.name}] cannot be deleted while TerminationProtection is enabled")
             if stack.is_busy:
-                raise _busy(stack)
+                raise invalid(f"Stack [{stack.id}] cannot be deleted while in status {stack.status}")
             if retain and stack.status != "DELETE_FAILED":
                 raise invalid(
                     f"Invalid operation on stack [{stack.id}]. RetainResources is only for DELETE_FAILED stacks"
                 )
             self._check_exports_unused(region, stack)
+            stack.change_sets.clear()
             stack.token = token
             stack.note(at=self._world.clock.now(), status="DELETE_IN_PROGRESS", reason="User Initiated")
         engine = self._engine(region, caller)
@@ -142,8 +141,10 @@ class Stacks:
     ) -> tuple[Stack, ChangeSet]:
         """Work out what `wanted` would change; a CREATE one makes the stack in REVIEW_IN_PROGRESS."""
         with self._lock:
-            stack = self._reviewed(region, stack_name, wanted) if kind == "CREATE" else self.find(region, stack_name)
-            if kind == "UPDATE":
+            if kind == "CREATE":
+                stack = self._reviewed(region, stack_name, wanted, change_set=name)
+            else:
+                stack = self.find(region, stack_name)
                 _check_updatable(stack)
             if name in stack.change_sets:
                 raise ServiceError(
@@ -233,12 +234,17 @@ class Stacks:
             raise ServiceError("AlreadyExistsException", f"Stack [{name}] already exists", status=400)
         return Stack(id=self._arn(region, "stack", name), name=name, wanted=wanted, created=self._world.clock.now())
 
-    def _reviewed(self, region: str, name: str, wanted: Wanted) -> Stack:
+    def _reviewed(self, region: str, name: str, wanted: Wanted, *, change_set: str) -> Stack:
         for stack in self.all(region):
             if stack.name == name and stack.deleted is None and stack.status == "REVIEW_IN_PROGRESS":
                 return stack
         empty = Wanted(template=Template(text="{}"), values={}, tags={})
-        stack = self._new(region, name, empty)
+        try:
+            stack = self._new(region, name, empty)
+        except ServiceError as error:
+            raise invalid(
+                f"Stack [{name}] already exists and cannot be created with the changeSet [{change_set}]"
+            ) from error
         self.plan(region, name, stack.id, wanted)
         stack.note(at=self._world.clock.now(), status="REVIEW_IN_PROGRESS", reason="User Initiated")
         self._stacks.setdefault(region, {})[stack.id] = stack
