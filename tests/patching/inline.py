@@ -11,8 +11,8 @@ from localcloud.automation.actions.protocol import ActionFailed, Finished, StepC
 from localcloud.automation.engine import Engine
 from localcloud.automation.scheduler import Scheduler, Task, Timer, Work
 from localcloud.clock import Clock
-from moorings.errors import Busy
 from moorings.patching.model import Run
+from moorings.patching.ports import Overtaken
 from moorings.patching.service import Patching
 from moorings.patching.upkeep import Upkeep
 
@@ -96,7 +96,7 @@ class Shelf(Table):
     def save(self, run: Run) -> Run:
         there = self.runs.get(run.execution)
         if (there.version if there else 0) != run.version:
-            raise Busy("somebody else", retry_after=timedelta(seconds=5))
+            raise Overtaken("somebody else")
         self.runs[run.execution] = replace(run, version=run.version + 1)
         return self.runs[run.execution]
 

@@ -21,12 +21,13 @@ from localcloud.automation.actions.protocol import ActionFailed, Again, Finished
 from localcloud.automation.document import Runbook
 from localcloud.automation.engine import Engine
 from localcloud.automation.ports import FoundDocument, Setting, StartRequest
-from localcloud.automation.records import AutomationExecution
+from localcloud.automation.records import AutomationExecution, Status
 from localcloud.clock import Clock, SteppedClock
-from moorings.errors import Busy, MooringsError, Refused
+from moorings.errors import MooringsError, Refused
 from moorings.patching import codec
 from moorings.patching.model import Guard, Run, VmRef
 from moorings.patching.outside import Deadline, Outside
+from moorings.patching.ports import Overtaken
 from moorings.patching.service import Patching
 from moorings.patching.upkeep import Upkeep
 
@@ -117,7 +118,7 @@ class Table:
         body = self.bodies.get(run.execution)
         there = decoded(body) if body else None
         if (there.version if there else 0) != run.version:
-            raise Busy("somebody else", retry_after=timedelta(seconds=5))
+            raise Overtaken("somebody else")
         body = codec.encode(replace(run, version=run.version + 1))
         self.bodies[run.execution] = body
         self.after_call("record write")
@@ -207,6 +208,9 @@ class Stage:
 
     def over(self, execution: str) -> bool:
         return execution in self.ended or self.engine.get(execution).status.over
+
+    def listens(self, execution: str) -> bool:
+        return not self.over(execution) and self.engine.get(execution).status is not Status.CANCELLING
 
     def began(self, execution: str, steps: Iterable[str]) -> bool:
         wanted = set(steps)

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 from tests.patching.stage import Stage
 
-from moorings.errors import Busy
 from moorings.patching.model import RESTORE_TIME, Phase, Restore, Run
 from moorings.patching.outside import Deadline
-from moorings.patching.ports import AzureRefused
+from moorings.patching.ports import AzureRefused, Overtaken
 
 
 @pytest.fixture
@@ -88,7 +87,7 @@ def test_a_report_that_lost_the_race_against_a_restore_leaves_it_the_guard(stage
         there = stage.record(execution)
         state: dict[str, Any] = {"phase": Phase.RESTORING, "restore": _fresh(stage)}
         save(replace(there, look_at=stage.outside.clock.now(), **state))
-        raise Busy("somebody else", retry_after=timedelta(seconds=5))
+        raise Overtaken("somebody else")
 
     stage.table.save = late  # type: ignore[method-assign]
     stage.patching.answer(

@@ -123,6 +123,11 @@ def reported(run: Run) -> Answer:
     }
 
 
+def overtaken(why: str) -> Answer:
+    """For a call that somebody else has overtaken, and whose answer nobody waits for."""
+    return {"Overtaken": True, "Reason": why[:MOST_TEXT]}
+
+
 def checked(findings: Iterable[Finding]) -> Answer:
     """For `check`: what was looked at, and whether a run could begin and end well."""
     found = [{**asdict(each), "state": each.state.value} for each in findings]

@@ -18,6 +18,7 @@ COMPLIANCE_TYPE = "Custom:MooringsPatching"
 OVER = frozenset(
     {"Success", "TimedOut", "Cancelled", "Failed", "CompletedWithSuccess", "CompletedWithFailure", "Exited", "Rejected"}
 )
+_BEING_CANCELLED, _FORGOTTEN = "Cancelling", ""
 _WAITING = frozenset({"Pending", "InProgress", "Delayed", "Cancelling"})
 # Source: the service's StatusDetails. None of them says that the command began on the node.
 _UNDELIVERED = frozenset({"DeliveryTimedOut", "Undeliverable", "InvalidPlatform", "AccessDenied"})
@@ -124,14 +125,21 @@ class SsmExecutions:
 
     def over(self, execution: str) -> bool:
         """See `ports.Executions.over`: the service forgets executions after 30 days."""
+        return self._status(execution) in OVER | {_FORGOTTEN}
+
+    def listens(self, execution: str) -> bool:
+        """See `ports.Executions.listens`."""
+        return self._status(execution) not in OVER | {_FORGOTTEN, _BEING_CANCELLED}
+
+    def _status(self, execution: str) -> str:
         try:
             with translated("ssm:GetAutomationExecution"):
                 found = self._client.get_automation_execution(AutomationExecutionId=execution)
         except CloudFault as fault:
             if fault.code == "AutomationExecutionNotFoundException":
-                return True
+                return _FORGOTTEN
             raise
-        return str(found["AutomationExecution"]["AutomationExecutionStatus"]) in OVER
+        return str(found["AutomationExecution"]["AutomationExecutionStatus"])
 
     def began(self, execution: str, steps: Iterable[str]) -> bool:
         """See `ports.Executions.began`."""

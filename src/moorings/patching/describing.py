@@ -8,7 +8,7 @@ from moorings.patching import refusals
 from moorings.patching.model import CredentialNames, Options, Phase, Run, VmRef, nonce_of, vm_ref
 from moorings.patching.observed import CommandState, Disk, Node, Vm
 from moorings.patching.outside import Outside
-from moorings.patching.ports import AzureRefused, Compute
+from moorings.patching.ports import AzureRefused, Compute, Overtaken
 from moorings.patching.refusals import Objection, one_text
 from moorings.patching.told import is_literal, vm_told
 
@@ -70,7 +70,18 @@ def describe(ask: DescribeAsk, outside: Outside) -> Run:
         run = _identified(run, ask, outside)
     except _Objected as refused:
         run = _left_alone(run, refused.objection, outside)
-    return _recorded(run, outside)
+    try:
+        return _recorded(run, outside)
+    except Overtaken:
+        _give_up_guard(run, outside)
+        raise
+
+
+def _give_up_guard(run: Run, outside: Outside) -> None:
+    """Of a run that was reported while it was described: its record knows of no guard, so nobody else would."""
+    there = outside.records.load(run.execution)
+    if run.vm is not None and run.fence and there is not None and there.fence != run.fence:
+        outside.guards.release(run.vm, owner=run.execution, fence=run.fence)
 
 
 def _left_alone(run: Run, objection: Objection, outside: Outside) -> Run:

@@ -10,9 +10,10 @@ from typing import Any
 
 from moorings.clock import epoch, from_epoch
 from moorings.clouds.aws_errors import translated
-from moorings.errors import Busy, CloudFault
+from moorings.errors import CloudFault
 from moorings.patching import codec
 from moorings.patching.model import RECORD_LIFE, Guard, Run, VmRef
+from moorings.patching.ports import Overtaken
 
 CONDITION_FAILED = "ConditionalCheckFailedException"
 DUE_INDEX = "due"
@@ -114,8 +115,8 @@ class DynamoRecords:
                 raise
             there = self.load(run.execution)
             if there is None or codec.encode(there) != item["body"]["S"]:
-                raise Busy(
-                    f"somebody else works on execution {run.execution}", retry_after=timedelta(seconds=5)
+                raise Overtaken(
+                    f"somebody else works on execution {run.execution}", remedy="try again, if it still wants doing"
                 ) from fault
         return codec.decode(Run, item["body"]["S"])
 

@@ -16,6 +16,7 @@ from moorings.patching.ports import (
     Journal,
     News,
     Nodes,
+    Overtaken,
     Records,
 )
 
@@ -56,12 +57,12 @@ class Outside:
         return self.clouds.compute(run.credentials, subscription=run.vm.subscription)
 
     def hold(self, run: Run, *, next_step: timedelta) -> None:
-        """Make sure that the VM is still ours, for as long as the next step may take. Conflict if it is not: then
+        """Make sure that the VM is still ours, for as long as the next step may take. Overtaken if it is not: then
         nothing may be written to it any more."""
         assert run.vm is not None, "only a described VM is guarded"
         until = self.clock.now() + next_step + GUARD_MARGIN
         if not self.guards.hold(run.vm, owner=run.execution, fence=run.fence, until=until):
-            raise Conflict(
+            raise Overtaken(
                 f"execution {run.execution} no longer holds the guard of VM {run.vm.name}",
                 remedy="nothing: whoever took the VM over goes on with it",
             )

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from moorings.errors import Conflict
 from moorings.patching.model import CredentialNames, Guard, Run, VmRef
 from moorings.patching.observed import (
     CommandResult,
@@ -28,6 +29,11 @@ class AzureRefused(Exception):
         self.status = status
         self.code = code
         self.message = message
+
+
+class Overtaken(Conflict):
+    """Somebody else works on the run by now: its report, the keeper, another try of the same call. It was not told to
+    stop, for nobody can tell it; and whoever else it is goes on."""
 
 
 class Compute(Protocol):
@@ -130,6 +136,9 @@ class Executions(Protocol):
     def over(self, execution: str) -> bool:
         """Whether an execution has ended, in any way, or is not known any more."""
 
+    def listens(self, execution: str) -> bool:
+        """Whether an execution waits for what its steps answer: no more once it is over, or being cancelled."""
+
     def began(self, execution: str, steps: Iterable[str]) -> bool:
         """Whether any of these steps of an execution was started."""
 
@@ -157,7 +166,8 @@ class Records(Protocol):
         """The record as it is now (consistent read)."""
 
     def save(self, run: Run) -> Run:
-        """Write the record if nobody has since it was read; returns it with its new version. Busy if somebody has."""
+        """Write the record if nobody has since it was read; returns it with its new version. Overtaken if
+        somebody has."""
 
     def postpone(self, run: Run, until: datetime) -> None:
         """Let the keeper look again then. The record itself stays as it is, so no call of the run is in the way of it;

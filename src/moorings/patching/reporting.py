@@ -102,6 +102,7 @@ def _marked(run: Run, conclusion: Conclusion, outside: Outside) -> Run:
     if not run.leftovers:
         return run
     compute, now = outside.compute(run), outside.clock.now()
+    being_made = _being_made(run)
     left: list[str] = []
     dates: list[datetime] = []
     for resource_id, former in _candidates(run, conclusion):
@@ -111,6 +112,10 @@ def _marked(run: Run, conclusion: Conclusion, outside: Outside) -> Run:
             dates.append(now)
             continue
         resource = look(compute, resource_id)
+        if resource is None and resource_id in being_made:
+            left.append(resource_id)
+            dates.append(now)
+            continue
         if resource is None or (isinstance(resource, Disk) and _in_use(run, resource)):
             continue
         left.append(resource_id)
@@ -119,6 +124,13 @@ def _marked(run: Run, conclusion: Conclusion, outside: Outside) -> Run:
             dates.append(expiry)
             mark(run, resource, expiry, compute, outside, former=former)
     return replace(run, leftovers=tuple(left), expires_at=min(dates, default=None))
+
+
+def _being_made(run: Run) -> frozenset[str]:
+    """Snapshots that may still appear: the run was cancelled while a call of it took them, and nobody stops a call."""
+    if run.checkpoint_failure:
+        return frozenset()
+    return frozenset(entry.snapshot_id for entry in run.checkpoint if not entry.begun)
 
 
 def _candidates(run: Run, conclusion: Conclusion) -> list[tuple[str, bool]]:

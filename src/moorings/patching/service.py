@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from moorings.errors import CloudFault, Conflict, Invalid
+from moorings.errors import CloudFault, Invalid, MooringsError
 from moorings.patching import answers, asks, checking, checkpointing, reporting, restoring, watching
 from moorings.patching.answers import Answer
 from moorings.patching.asks import Event
@@ -10,7 +10,7 @@ from moorings.patching.describing import describe, refuse
 from moorings.patching.model import Phase, Run
 from moorings.patching.observed import CommandState
 from moorings.patching.outside import Outside
-from moorings.patching.ports import AzureRefused, Countdown
+from moorings.patching.ports import AzureRefused, Countdown, Overtaken
 from moorings.patching.upkeep import PATCH_STEPS
 
 Call = Callable[[Event, Countdown], Answer]
@@ -37,7 +37,8 @@ class Patching:
         }
 
     def answer(self, event: Event, countdown: Countdown) -> Answer:
-        """Answer one event. Invalid if it names no call of ours; whatever a call raises passes through."""
+        """Answer one event. Invalid if it names no call of ours; whatever a call raises passes through, but for
+        Overtaken where nobody waits for the answer any more."""
         call = self.calls.get(str(event.get("call")))
         if call is None:
             raise Invalid(
@@ -45,6 +46,14 @@ class Patching:
             )
         try:
             return call(event, countdown)
+        except Overtaken as overtaken:
+            if self._heard(event):
+                raise  # by another try of the same call: the step tries again, and finds what that one has left
+            # Cancelled while it ran: Systems Manager waits for no call, so this is how some of them end.
+            self._outside.journal.record(
+                "overtaken", call=event["call"], execution=event["execution"], why=overtaken.message
+            )
+            return answers.overtaken(overtaken.message)
         except AzureRefused as refused:
             raise CloudFault(f"Azure refuses: {refused}", call=str(event["call"]), code=refused.code) from refused
 
@@ -114,8 +123,19 @@ class Patching:
         """The event's run, if the event still speaks for it: whoever took it over has raised the fencing number."""
         run = self._outside.run_of(asks.execution_of(event))
         fence = asks.fence_of(event)
+        if run.phase is Phase.OVER:
+            raise Overtaken(
+                f"execution {run.execution} has been concluded", remedy="nothing: moorings patch explain tells how"
+            )
         if fence is not None and run.fence != fence:
-            raise Conflict(
+            raise Overtaken(
                 f"execution {run.execution} has been taken over", remedy="nothing: whoever took it over goes on with it"
             )
         return run
+
+    def _heard(self, event: Event) -> bool:
+        """Whether an error of this call would be heard; where that cannot be found out it is told as any other."""
+        try:
+            return self._outside.executions.listens(asks.execution_of(event))
+        except MooringsError:
+            return True

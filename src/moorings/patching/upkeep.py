@@ -12,7 +12,7 @@ from moorings.patching.describing import LOOK_AGAIN
 from moorings.patching.model import Phase, Run
 from moorings.patching.observed import Disk, same_id
 from moorings.patching.outside import Outside, time_for
-from moorings.patching.ports import AzureRefused, Countdown
+from moorings.patching.ports import AzureRefused, Countdown, Overtaken
 from moorings.patching.reporting import complete, look, mark, report
 from moorings.patching.restoring import NEXT_STEP, ONE_MOVE, restore, verify
 
@@ -49,6 +49,8 @@ class Upkeep:
             seen += 1
             try:
                 under_way += self._look_after(execution, countdown)
+            except Overtaken as overtaken:
+                self._put_off(execution, overtaken)
             except (MooringsError, AzureRefused) as error:
                 outside.journal.record("upkeep_failed", execution=execution, error=str(error))
                 outside.journal.count("UpkeepFailed")
@@ -74,9 +76,12 @@ class Upkeep:
                 try:
                     left += self._moved(run, countdown)
                 except (MooringsError, AzureRefused) as error:
-                    # It wants to be looked at in a minute as it is; or somebody else has it by now.
-                    outside.journal.record("upkeep_put_off", execution=run.execution, error=str(error))
+                    self._put_off(run.execution, error)
             under_way = left
+
+    def _put_off(self, execution: str, why: Exception) -> None:
+        """Nothing more of it now: it wants to be looked at in a minute as it is; or somebody else has it by now."""
+        self._outside.journal.record("upkeep_put_off", execution=execution, error=str(why))
 
     def collect(self, execution: str, *, deleter: Deleter, rehearse: bool = False) -> tuple[list[str], list[str]]:
         """Delete what an execution left behind, as far as the rule lets `deleter`: (deleted ids, reasons why not).
@@ -212,7 +217,7 @@ class Upkeep:
         try:
             run = outside.records.load(execution)
             if run is not None:
-                outside.records.save(replace(run, look_at=outside.clock.now() + _patience(run)))
+                outside.records.postpone(run, outside.clock.now() + _patience(run))
         except MooringsError as error:
             outside.journal.record("upkeep_failed", execution=execution, error=str(error))
 
