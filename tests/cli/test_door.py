@@ -1,5 +1,7 @@
 """How commands end: exit codes, at most two lines on stderr, nothing on stdout that is no result."""
 
+import errno
+import io
 import json
 import os
 import signal
@@ -15,6 +17,7 @@ from tests.cli.conftest import Cli
 
 from localcloud.cloud import LocalCloud
 from moorings.cli.door import EXITS, guarded
+from moorings.cli.output import Results
 from moorings.cli.reference import reference
 from moorings.errors import FAMILIES, Busy, CloudFault, Conflict, Invalid, Misconfigured, Refused
 
@@ -27,7 +30,7 @@ def raising(error: BaseException) -> Callable[[], object]:
 
 
 def raising_always(error: BaseException) -> Callable[..., object]:
-    def command(*_: object) -> object:
+    def command(*_: object, **__: object) -> object:
         raise error
 
     return command
@@ -50,7 +53,7 @@ def test_each_family_has_its_exit_code(error: BaseException, code: int, capsys: 
     """By who has to act."""
     if isinstance(error, BrokenPipeError):
         with capsys.disabled(), pytest.MonkeyPatch.context() as patch:
-            patch.setattr("moorings.cli.door.os.dup2", lambda *_: None)
+            patch.setattr("moorings.cli.streams.os.dup2", lambda *_: None)
             assert guarded(raising(error)) == code
     else:
         assert guarded(raising(error)) == code
@@ -299,6 +302,100 @@ def test_a_reader_that_has_gone_is_no_error(tmp_path: Path) -> None:
         )
 
     assert (ended.returncode, ended.stderr) == (141, "")
+
+
+def ended_in_a_shell(line: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """How a shell sees a command end; `moorings` in `line` is ours."""
+    ours = f'moorings() {{ {sys.executable} -c "from moorings.cli.main import main; main()" "$@"; }}; '
+    surroundings = {**os.environ, **environment}
+    return subprocess.run(
+        ["bash", "-c", ours + line], env=surroundings, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "out", "err"),
+    [
+        ("moorings --version >&-", 0, "", ""),
+        ("moorings version >&-", 0, "", ""),
+        ("moorings nope 2>&-", 2, "", ""),
+        ("moorings nope 2> /dev/full", 2, "", ""),
+        ("moorings enrolment pools validate - <&-", 2, "", "moorings: the configuration has 1 problem"),
+        ("moorings version > /dev/full", 2, "", "moorings: standard output, or a file: No space left on"),
+        ("moorings version --json > /dev/full", 2, "", '{"error": "misconfigured", "message": "standard output, or'),
+    ],
+)
+def test_streams_that_are_closed_or_full_are_no_bug_of_ours(line: str, code: int, out: str, err: str) -> None:
+    """As cron jobs and service managers hand them down."""
+    ended = ended_in_a_shell(line)
+
+    assert (ended.returncode, ended.stdout) == (code, out)
+    assert ended.stderr.startswith(err)
+    assert len(ended.stderr.splitlines()) <= (2 if err else 0)
+
+
+def test_text_that_a_terminal_cannot_show_is_replaced(tmp_path: Path) -> None:
+    """With the encodings of old terminals, and of Windows' pipes."""
+    file = tmp_path / "日本.toml"
+    file.write_text('pool = [{name = "default", mode = "shared"}]\n')
+
+    told = ended_in_a_shell(f"moorings enrolment pools validate {file}", PYTHONIOENCODING="ascii")
+
+    assert (told.returncode, told.stderr) == (0, "")
+    assert "??.toml holds: 1 pool, 0 rules" in told.stdout
+
+
+def test_json_is_whole_in_any_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of results, and of errors."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="cp1252") for _ in range(2))
+    monkeypatch.setattr("sys.stdout", out)
+    monkeypatch.setattr("sys.stderr", err)
+
+    Results(as_json=True).json({"name": "日本"})
+    guarded(raising(Refused("日本")), as_json=True)
+
+    for stream, key in ((out, "name"), (err, "message")):
+        stream.seek(0)
+        assert json.load(stream)[key] == "日本"
+
+
+def test_a_bug_is_told_even_where_its_trace_cannot_be_stored(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Nothing is raised from the door, whatever the disk is like."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+
+    assert guarded(raising(ValueError("x"))) == 70
+
+    err = capsys.readouterr().err
+    assert err.startswith(
+        "moorings: unexpected ValueError; this is a bug of ours, and its trace cannot be stored: No such"
+    )
+    assert "TMPDIR" in err
+
+
+def test_a_place_that_cannot_be_written_is_named_and_is_no_bug_of_ours(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A disk that is full or read-only, somebody else's folder."""
+    refused = OSError(errno.EROFS, os.strerror(errno.EROFS), "/srv/out/stack.yaml")
+
+    assert guarded(raising(refused)) == 2
+
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "moorings: /srv/out/stack.yaml: Read-only file system"
+    assert second.startswith("  remedy: ")
+    assert guarded(raising(OSError(errno.EINVAL, "x", "/srv"))) == 70
+
+
+def test_ctrl_c_twice_is_no_trace_either(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second one meets the line that tells of the first."""
+    monkeypatch.setattr("moorings.cli.door._tell", raising_always(KeyboardInterrupt()))
+
+    def command() -> object:
+        raise KeyboardInterrupt
+
+    assert guarded(command) == 130
 
 
 def test_ctrl_c_while_aws_is_asked_ends_with_a_line() -> None:

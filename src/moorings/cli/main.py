@@ -8,6 +8,7 @@ import typer
 
 from moorings.cli.door import guarded
 from moorings.cli.loudness import Loudness, choose
+from moorings.cli.streams import prepare
 from moorings.cli.tree import Entry, Quiet, Tree, Verbose
 from moorings.settings import completing_for, wants_colour
 
@@ -110,6 +111,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def main() -> None:
     """The console script."""
+    prepare()
     if shell := completing_for():
         from moorings.cli.completion import complete
 

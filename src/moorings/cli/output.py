@@ -9,6 +9,7 @@ from typing import Any
 from rich.text import Text
 
 from moorings.cli.listing import Listing, fold, listing
+from moorings.cli.streams import says_everything
 from moorings.cli.terminal import clean, console_on
 
 
@@ -21,7 +22,8 @@ class Results:
 
     def json(self, value: Mapping[str, Any]) -> None:
         """Print the one object."""
-        sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=_plain) + "\n")
+        escaped = not says_everything(sys.stdout)
+        sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=escaped, default=_plain) + "\n")
         sys.stdout.flush()
 
     def line(self, text: str = "", style: str = "") -> None:
