@@ -7,7 +7,7 @@ whatever thread brings the news (a worker, a timer, a caller of the API); `drive
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from localcloud.automation import choices, conditions, flow, loops, results, variables
@@ -41,6 +41,22 @@ class Setup:
     depth: int = 0  # nested below how many others
     target: str = ""
     tags: tuple[tuple[str, str], ...] = ()
+
+    def pending(self, now: datetime) -> AutomationExecution:
+        """The execution before its first step."""
+        return AutomationExecution(
+            id=self.id,
+            document_name=self.document.name,
+            document_version=self.document.version,
+            status=Status.PENDING,
+            mode=self.mode,
+            executed_by=self.starter.arn,
+            started_at=now,
+            parameters=self.parameters,
+            parent_id=self.parent_id,
+            target=self.target,
+            tags=self.tags,
+        )
 
 
 class Host(Protocol):
@@ -85,20 +101,7 @@ class Course:
         self._failure: Status | None = None
         self._cancelled = False
         self._completing = False
-        self._summary = AutomationExecution(
-            id=setup.id,
-            document_name=setup.document.name,
-            document_version=setup.document.version,
-            status=Status.PENDING,
-            mode=setup.mode,
-            executed_by=setup.starter.arn,
-            started_at=host.clock.now(),
-            parameters=setup.parameters,
-            variables=dict(self._variables),
-            parent_id=setup.parent_id,
-            target=setup.target,
-            tags=setup.tags,
-        )
+        self._summary = replace(setup.pending(host.clock.now()), variables=dict(self._variables))
 
     def drive(self) -> None:
         """Go on until the flow waits for something (with the lock)."""

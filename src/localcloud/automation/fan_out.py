@@ -57,16 +57,8 @@ class FanOut:
         self._progress = Progress()
         self._timed_out = 0
         self._cancelled = False
-        self._summary = AutomationExecution(
-            id=setup.id,
-            document_name=setup.document.name,
-            document_version=setup.document.version,
-            status=Status.PENDING,
-            mode=setup.mode,
-            executed_by=setup.starter.arn,
-            started_at=host.clock.now(),
-            parameters=setup.parameters,
-            parent_id=setup.parent_id,
+        self._summary = replace(
+            setup.pending(host.clock.now()),
             targeting=Targeting(
                 parameter_name=rate.parameter_name,
                 targets=tuple(rate.targets),
@@ -76,7 +68,6 @@ class FanOut:
                 resolved=tuple(target.name for target in targets),
                 counts=self._counts(),
             ),
-            tags=setup.tags,
         )
 
     @property

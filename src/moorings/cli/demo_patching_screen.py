@@ -1,46 +1,32 @@
 """What the demo shows while VMs are patched: every scenario and how far it is. Fits 80 × 24."""
 
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
 
 from rich.console import Group, RenderableType
-from rich.live import Live
 from rich.text import Text
 
 from moorings.cli.demo_scenarios import Play
 from moorings.cli.demo_verdicts import lasted, over
 from moorings.cli.listing import listing
+from moorings.cli.live_picture import LivePicture
 from moorings.cli.patch_rows import CELLS, outcome_word, style_of, track
 from moorings.cli.talk import Talk
 
 _STATE = 18  # columns
 
 
-class PatchingScreen:
+class PatchingScreen(LivePicture):
     """In a terminal a table that changes; elsewhere a line for each scenario that is over."""
 
     def __init__(self, talk: Talk, plays: Sequence[Play]) -> None:
-        self._talk = talk
+        super().__init__(talk)
         self._plays = plays
         self._told: set[str] = set()
-        self._live = Live(console=talk.console, transient=True, auto_refresh=False) if talk.live else None
-
-    def __enter__(self) -> Self:
-        if self._live:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live:
-            self._live.stop()
 
     def update(self, elapsed: float) -> None:
         """Show how things stand, `elapsed` seconds after the first start."""
-        if self._live:
-            self._live.update(self.picture(elapsed), refresh=True)
+        if self.live:
+            self.show(self.picture(elapsed))
             return
         for play in self._plays:
             if play.scenario.key not in self._told and play.standing is not None and over(play):

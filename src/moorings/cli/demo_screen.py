@@ -1,16 +1,14 @@
 """What the demo shows while servers enrol: every server, every activation's slots, rotations. Fits 80 × 24."""
 
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
 
 from rich.console import Group, RenderableType
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from moorings.cli.demo_servers import Fleet, Server
 from moorings.cli.listing import listing
+from moorings.cli.live_picture import LivePicture
 from moorings.cli.talk import Talk
 from moorings.enrolment.oversight import Part, PoolStatus, Standing
 
@@ -21,32 +19,20 @@ _PART_STYLES = {Part.CURRENT: "green", Part.STANDBY: "cyan", Part.DRAINING: "dim
 _SQUARES = 20  # the widest bar
 
 
-class Screen:
+class Screen(LivePicture):
     """In a terminal a picture that changes; elsewhere a line for each thing that happens."""
 
     def __init__(self, talk: Talk, fleet: Fleet) -> None:
-        self._talk = talk
+        super().__init__(talk)
         self._fleet = fleet
         self._numbers: dict[str, int] = {}  # activations in the order in which they were seen
         self._current = ""
-        self._live = Live(console=talk.console, transient=True, auto_refresh=False) if talk.live else None
-
-    def __enter__(self) -> Self:
-        if self._live:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live:
-            self._live.stop()
 
     def update(self, pool: PoolStatus | None, fresh: Sequence[Server]) -> None:
         """Show how things stand; `fresh` have just become managed nodes."""
         self._tell_rotation(pool)
-        if self._live:
-            self._live.update(self._picture(pool), refresh=True)
+        if self.live:
+            self.show(self._picture(pool))
             return
         for server in fresh:
             self._talk.say(f"{server.name} is {server.node} after {server.seconds:.1f} s", mark="done")

@@ -2,14 +2,12 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from types import TracebackType
-from typing import Self
 
 from rich.console import Group
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from moorings.cli.live_picture import LivePicture
 from moorings.cli.output import counted
 from moorings.cli.patch_rows import CELLS, clock_time, outcome_word, phase_word, style_of, track
 from moorings.cli.talk import Talk
@@ -24,35 +22,23 @@ _FRAME = 6  # lines around the rows
 _NODE, _VM, _STATE = 20, 14, 18  # columns of the screen
 
 
-class PatchScreen:
+class PatchScreen(LivePicture):
     """What `Campaign` calls with every view."""
 
     def __init__(self, talk: Talk, clock: Clock) -> None:
-        self._talk = talk
+        super().__init__(talk)
         self._clock = clock
         self._began = clock.now()
         self._told: dict[str, str] = {}
         self._executions: tuple[str, ...] = ()
-        self._live = Live(console=talk.console, transient=True, auto_refresh=False) if talk.live else None
-
-    def __enter__(self) -> Self:
-        if self._live:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._live:
-            self._live.stop()
 
     def __call__(self, view: View) -> None:
         """Show how things stand."""
         for execution in view.executions[len(self._executions) :]:
             self._talk.say(f"execution {execution}")
         self._executions = view.executions
-        if self._live:
-            self._live.update(self.picture(view), refresh=True)
+        if self.live:
+            self.show(self.picture(view))
         else:
             self._tell(view)
 

@@ -10,12 +10,13 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import botocore.session
+from aws_lambda_powertools.metrics import MetricUnit
 from botocore.config import Config
 
 from moorings.clock import Clock, SystemClock
+from moorings.clouds.journal import PowertoolsJournal
 from moorings.enrolment.aws import LambdaKeeper, SecureCodes, SsmActivations, StoredConfigurations
 from moorings.enrolment.dynamodb import DynamoLedger
-from moorings.enrolment.journal import PowertoolsJournal
 from moorings.enrolment.making import Maker
 from moorings.enrolment.service import Vending
 from moorings.settings import EnrolmentSettings
@@ -23,6 +24,9 @@ from moorings.settings import EnrolmentSettings
 if TYPE_CHECKING:
     from moorings.enrolment.upkeep import Upkeep
 
+# Who got an activation, or did not: written at every log level.
+AUDITED = frozenset({"granted", "refused"})
+GAUGES = {"HoursToExpiry": MetricUnit.NoUnit, "SlotsLeft": MetricUnit.Count, "StaleNodes": MetricUnit.Count}
 # A lease lasts 5 s; CreateActivation, PutParameter and the publishing write must fit in: each try gives up early.
 _TIMEOUTS: dict[str, Any] = {"connect_timeout": 0.5, "read_timeout": 1.5}
 PATIENT = Config(retries={"mode": "standard", "total_max_attempts": 3}, **_TIMEOUTS)
@@ -60,7 +64,7 @@ class Enrolment:
     ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
-        self.journal = PowertoolsJournal(stack=settings.stack)
+        self.journal = PowertoolsJournal(stack=settings.stack, audited=AUDITED, units=GAUGES)
         clients = self._clients = Clients(session, region=settings.region, patience=patience)
         ledger = DynamoLedger(client=clients.dynamodb, once=clients.dynamodb_once, table=settings.table)
         activations = SsmActivations(client=clients.ssm, once=clients.ssm_once, stack=settings.stack)

@@ -13,12 +13,12 @@ from moorings.attestation.azure import verify
 from moorings.clock import Clock, SystemClock
 from moorings.clouds.azure import Place, cloud_named
 from moorings.clouds.federation import knowing, web_identity
+from moorings.clouds.journal import PowertoolsJournal
 from moorings.errors import MooringsError, family_of
 from moorings.patching.aws import EventNews, SsmExecutions, SsmNodes
 from moorings.patching.credentials import AzureClouds
 from moorings.patching.deleting import Deleter
 from moorings.patching.dynamodb import DynamoGuards, DynamoRecords
-from moorings.patching.journal import PowertoolsJournal
 from moorings.patching.model import execution_id
 from moorings.patching.outside import Outside
 from moorings.patching.ports import AzureRefused, Countdown

@@ -1,19 +1,22 @@
-"""Audit records and metrics through Powertools: one JSON line each, metrics in CloudWatch's embedded format."""
+"""Log records and metrics of functions, through Powertools: one JSON line each, metrics in CloudWatch's own format."""
+
+from collections.abc import Mapping
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-# Who got an activation, or did not: written at every log level.
-AUDITED = frozenset({"granted", "refused"})
-GAUGES = {"HoursToExpiry": MetricUnit.NoUnit, "SlotsLeft": MetricUnit.Count, "StaleNodes": MetricUnit.Count}
-
 
 class PowertoolsJournal:
-    """The `Journal` port. Metrics carry the dimension `stack`, so that two stacks in one account stay apart."""
+    """The `Journal` port of both halves. Metrics carry the dimension `stack`, so that two stacks in one account stay
+    apart. `audited` names the events that are written at every log level, `units` those of gauges."""
 
-    def __init__(self, *, stack: str) -> None:
+    def __init__(
+        self, *, stack: str, audited: frozenset[str] = frozenset(), units: Mapping[str, MetricUnit] | None = None
+    ) -> None:
         self._logger = Logger()
         self._audit = Logger(child=True, level="INFO")
+        self._audited = audited
+        self._units = units or {}
         self._stack = stack
         self._metrics = self._no_metrics()
 
@@ -22,9 +25,9 @@ class PowertoolsJournal:
         self._logger.append_keys(request_id=request_id)
 
     def record(self, event: str, **facts: object) -> None:
-        """See `ports.Journal.record`."""
+        """Write one event with its facts."""
         # One object under `message`: as keys beside it, facts could collide with those of the log record itself.
-        logger = self._audit if event in AUDITED else self._logger
+        logger = self._audit if event in self._audited else self._logger
         logger.info({"event": event, **facts})
 
     def bug(self, error: BaseException) -> None:
@@ -32,12 +35,12 @@ class PowertoolsJournal:
         self._logger.error("bug", exc_info=error)
 
     def count(self, metric: str, value: float = 1) -> None:
-        """See `ports.Journal.count`."""
+        """Add to a counter."""
         self._metrics.add_metric(name=metric, unit=MetricUnit.Count, value=value)
 
     def measure(self, metric: str, value: float) -> None:
-        """See `ports.Journal.measure`."""
-        self._metrics.add_metric(name=metric, unit=GAUGES.get(metric, MetricUnit.NoUnit), value=value)
+        """Set a gauge."""
+        self._metrics.add_metric(name=metric, unit=self._units.get(metric, MetricUnit.NoUnit), value=value)
 
     def flush(self) -> None:
         """Write the metrics of this request, if there are any."""
