@@ -28,7 +28,21 @@ def _refusal(code: str) -> ClientError:
         (UnauthorizedSSOTokenError(), Misconfigured, "sign in to AWS"),
         (_refusal("ExpiredToken"), Misconfigured, "sign in to AWS"),
         (_refusal("UnrecognizedClientException"), Misconfigured, "sign in to AWS"),
-        (_refusal("AccessDeniedException"), Misconfigured, "allow this action"),
+        (_refusal("AccessDeniedException"), Misconfigured, "allow ssm:Call for whoever runs this"),
+        (
+            ClientError(
+                {
+                    "Error": {
+                        "Code": "AccessDenied",
+                        "Message": "User: arn:aws:iam::1:user/x is not authorized to perform: s3:ListBucketVersions on"
+                        " resource: y",
+                    }
+                },
+                "Call",
+            ),
+            Misconfigured,
+            "allow s3:ListBucketVersions for whoever runs this; `moorings doctor --only rights` names all that are missing",
+        ),
         (_refusal("ThrottlingException"), Busy, "try again"),
         (_refusal("InternalServerError"), CloudFault, "try again"),
         (EndpointConnectionError(endpoint_url="https://x.example"), CloudFault, "network"),

@@ -1,11 +1,14 @@
 """The bucket for zips: private, encrypted, versioned, and gone when nothing is left in it."""
 
+from typing import Any
+
 import pytest
+from botocore.exceptions import ClientError
 from tests.deploy.conftest import Account
 
 from moorings.deploy.artifacts import Artifacts
 from moorings.deploy.package import DEFAULT_PLATFORM, Package
-from moorings.errors import CloudFault, Misconfigured
+from moorings.errors import Busy, CloudFault, Conflict, Misconfigured
 
 
 def _package(content: bytes) -> Package:
@@ -101,3 +104,49 @@ def test_a_given_bucket_must_exist_and_is_never_deleted(fresh_account: Account) 
 
     assert given.ensure_bucket() is False
     assert given.remove_empty_bucket() is False
+
+
+@pytest.mark.parametrize(
+    ("operation", "error", "told"),
+    [
+        ("HeadBucket", Conflict, "allow s3:ListBucket on it"),
+        ("HeadObject", Misconfigured, "allow s3:GetObject for whoever runs this"),
+    ],
+)
+def test_a_right_that_is_missing_is_named_though_the_answer_has_no_body(
+    fresh_account: Account, operation: str, error: type[Conflict | Misconfigured], told: str
+) -> None:
+    artifacts = Artifacts(fresh_account.aws)
+    artifacts.ensure_bucket()
+    ask = artifacts.ensure_bucket if operation == "HeadBucket" else lambda: artifacts.store(_package(b"1"), stack="a")
+    fresh_account.cloud.faults.error("s3", operation, status=403, code="403")
+
+    with pytest.raises(error) as refused:
+        ask()
+
+    assert told in refused.value.remedy
+
+
+def test_two_that_make_the_bucket_at_once_both_have_it(fresh_account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outside of us-east-1, S3 tells the second that it has it already."""
+    artifacts, s3 = Artifacts(fresh_account.aws), fresh_account.aws.client("s3")
+    make = s3.create_bucket
+
+    def second(**given: Any) -> None:
+        make(**given)
+        raise ClientError({"Error": {"Code": "BucketAlreadyOwnedByYou"}}, "CreateBucket")
+
+    monkeypatch.setattr(s3, "create_bucket", second)
+
+    assert artifacts.ensure_bucket() is True
+    assert s3.get_bucket_versioning(Bucket=artifacts.bucket)["Status"] == "Enabled"
+
+
+def test_a_bucket_that_s3_is_still_deleting_is_waited_for_by_the_operator(fresh_account: Account) -> None:
+    """As after `destroy`, when the next `deploy` comes at once."""
+    fresh_account.cloud.faults.error("s3", "CreateBucket", status=409, code="OperationAborted")
+
+    with pytest.raises(Busy, match="is being made or deleted") as busy:
+        Artifacts(fresh_account.aws).ensure_bucket()
+
+    assert "again in a few minutes" in busy.value.remedy

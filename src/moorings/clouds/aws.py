@@ -4,6 +4,7 @@ The command line, deploy and nodes get their clients here, and so may a function
 (AWS_PROFILE, AWS_ENDPOINT_URL, …) are boto3's own business; this module adds none of its own.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from botocore.exceptions import (
 )
 
 from moorings.clouds.aws_calls import Told, watch
-from moorings.clouds.aws_errors import code_of, translated
+from moorings.clouds.aws_errors import DENIED, code_of, translated
 from moorings.errors import CloudFault, Misconfigured
 
 _NO_CREDENTIALS = (
@@ -50,6 +51,7 @@ _BAD_CREDENTIALS = frozenset(
         "InvalidAccessKeyId",
     }
 )
+_ACTION = re.compile(r"not authorized to perform: ([\w-]+:\w+)")
 _SIGN_IN = "sign in to AWS (`aws sso login`, `aws configure`, or the variables AWS_PROFILE or AWS_ACCESS_KEY_ID)"
 
 
@@ -133,8 +135,8 @@ def session_of(*, region: str = "", profile: str = "") -> boto3.Session:
 def calling(call: str) -> Iterator[None]:
     """Turn errors of the AWS call inside into ours; `call` names it, such as `cloudformation:CreateChangeSet`.
 
-    As `aws_errors.translated`, and what a person at a terminal meets besides: Misconfigured if nobody is signed in,
-    CloudFault with the address if the endpoint cannot be reached.
+    As `aws_errors.translated`, and what a person at a terminal meets besides: Misconfigured if nobody is signed in, or
+    the right is missing, which is named; CloudFault with the address if the endpoint cannot be reached.
     """
     with translated(call):
         try:
@@ -148,4 +150,17 @@ def calling(call: str) -> Iterator[None]:
         except ClientError as error:
             if code_of(error) in _BAD_CREDENTIALS:
                 raise Misconfigured(f"{call} refused the AWS credentials: {error}", remedy=_SIGN_IN) from error
+            if code_of(error) in DENIED:
+                raise denied(call, error) from error
             raise
+
+
+def denied(call: str, error: ClientError, *, action: str = "") -> Misconfigured:
+    """What to tell a person who may not; `action` names the right where neither the call nor the error does."""
+    message = str(error.response.get("Error", {}).get("Message", "")) or code_of(error)
+    named = _ACTION.search(message)
+    right = action or (named[1] if named else call)
+    return Misconfigured(
+        f"{call} is not allowed: {message}",
+        remedy=f"allow {right} for whoever runs this; `moorings doctor --only rights` names all that are missing",
+    )

@@ -6,16 +6,18 @@ stack's name, so that removing one stack takes nothing from another.
 
 import json
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
-from moorings.clouds.aws import Aws, calling
+from moorings.clouds.aws import Aws, calling, denied
 from moorings.clouds.aws_errors import code_of
-from moorings.errors import Conflict, Misconfigured
+from moorings.errors import Busy, Conflict, Misconfigured
 
 TAGS: Mapping[str, str] = {"application": "moorings"}  # of all that is made
 _ABSENT = frozenset({"404", "NoSuchBucket", "NoSuchKey", "NotFound"})
+_FORBIDDEN = "403"  # an answer without a body says no more
 _DELETE_AT_ONCE = 1_000  # objects in one DeleteObjects call. Source: S3
 _BLOCKED = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 _ENCRYPTED = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
@@ -98,10 +100,10 @@ class Artifacts:
             except ClientError as error:
                 if code_of(error) in _ABSENT:
                     return False
-                if code_of(error) == "403":
+                if code_of(error) == _FORBIDDEN:
                     raise Conflict(
-                        f"bucket {self.bucket} belongs to another account, or you may not use it",
-                        remedy="name a bucket of your own",
+                        f"bucket {self.bucket} belongs to another account, or you may not look at it",
+                        remedy="name a bucket of your own as artifact bucket, or allow s3:ListBucket on it",
                     ) from error
                 raise
         # S3 answers from anywhere, CloudFormation takes zips from its own Region alone.
@@ -118,7 +120,19 @@ class Artifacts:
         if self._aws.region != "us-east-1":  # the one Region that must not be named. Source: CreateBucket
             where = {"CreateBucketConfiguration": {"LocationConstraint": self._aws.region}}
         with calling("s3:CreateBucket"):
-            self._s3.create_bucket(Bucket=self.bucket, **where)
+            try:
+                self._s3.create_bucket(Bucket=self.bucket, **where)
+            except ClientError as error:
+                if (
+                    code_of(error) == "OperationAborted"
+                ):  # S3 is still at an earlier deletion, or a colleague's creation
+                    raise Busy(
+                        f"bucket {self.bucket} is being made or deleted",
+                        retry_after=timedelta(minutes=1),
+                        remedy="run the command again in a few minutes",
+                    ) from error
+                if code_of(error) != "BucketAlreadyOwnedByYou":
+                    raise
 
     def _is_finished(self) -> bool:
         with calling("s3:GetBucketVersioning"):
@@ -148,6 +162,8 @@ class Artifacts:
             except ClientError as error:
                 if code_of(error) in _ABSENT:
                     return False
+                if code_of(error) == _FORBIDDEN:
+                    raise denied("s3:HeadObject", error, action="s3:GetObject") from error
                 raise
         return True
 
