@@ -41,7 +41,7 @@ def _refusal(code: str) -> ClientError:
                 "Call",
             ),
             Misconfigured,
-            "allow s3:ListBucketVersions for whoever runs this; `moorings doctor --only rights` names all that are missing",
+            "allow s3:ListBucketVersions for whoever runs this; `moorings doctor --only rights` names all",
         ),
         (_refusal("ThrottlingException"), Busy, "try again"),
         (_refusal("InternalServerError"), CloudFault, "try again"),
