@@ -197,6 +197,12 @@ def test_whoever_asked_for_json_gets_an_error_as_one_object(
     assert json.loads(err.splitlines()[-1]) == told
 
 
+def test_an_error_of_usage_leads_to_the_help_of_the_command_that_was_meant(bare: Cli) -> None:
+    """However it was found."""
+    for typed in ("nodes list --json=3", "nodes list --region", "nodes list --nope", "nodes list extra"):
+        assert "see `moorings nodes list --help`" in bare(*typed.split()).err, typed
+
+
 @pytest.mark.parametrize(
     ("typed", "code", "word"),
     [

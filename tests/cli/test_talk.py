@@ -146,6 +146,36 @@ def test_loudness_may_come_from_the_surroundings(cli: Cli, monkeypatch: pytest.M
     assert "sts:GetCallerIdentity" not in cli("nodes", "list").err
 
 
+@pytest.mark.parametrize(
+    ("variables", "typed", "told"),
+    [
+        ("MOORINGS_VERBOSE", "nodes list --quiet", False),
+        ("MOORINGS_VERBOSE", "--quiet nodes list", False),
+        ("MOORINGS_QUIET", "nodes list --verbose", True),
+        ("MOORINGS_QUIET", "--verbose nodes list", True),
+        ("MOORINGS_QUIET MOORINGS_VERBOSE", "nodes list", True),
+    ],
+)
+def test_what_is_typed_goes_before_the_surroundings(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, variables: str, typed: str, told: bool
+) -> None:
+    """Wherever it stands in the line."""
+    for name in variables.split():
+        monkeypatch.setenv(name, "1")
+
+    assert ("sts:GetCallerIdentity" in cli(*typed.split()).err) is told
+
+
+def test_a_variable_that_cannot_be_read_is_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the option that it stands for, which nobody typed."""
+    monkeypatch.setenv("MOORINGS_QUIET", "maybe")
+
+    refused = cli("version")
+
+    assert refused.code == 2
+    assert refused.err.startswith("moorings: Invalid value for MOORINGS_QUIET: ")
+
+
 def test_quiet_leaves_results(cli: Cli, nodes: list[str]) -> None:
     """That is what it is for."""
     shown = cli("nodes", "list", "--quiet")

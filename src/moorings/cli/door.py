@@ -119,8 +119,18 @@ def _usage(error: TyperException, *, as_json: bool) -> int:
         sys.stderr.write((brief(context) if brief else error.format_message()) + "\n")
         return USAGE_EXIT
     # Whoever checks values says first that it is an error of values, which nobody needs to know.
-    message, remedy = error.format_message().replace("Value error, ", ""), f"see `{path} --help`"
+    message, remedy = _of_usage(error, context).replace("Value error, ", ""), f"see `{path} --help`"
     return _tell(message.rstrip("."), remedy, "usage", code=USAGE_EXIT, as_json=as_json)
+
+
+def _of_usage(error: TyperException, context: Any) -> str:
+    """What is wrong, with the variable in the place of the option that it stands for: nobody typed that."""
+    from moorings.cli.tree import from_surroundings
+
+    message, param = error.format_message(), getattr(error, "param", None)
+    if context is None or param is None or not from_surroundings(context, param):
+        return message
+    return f"Invalid value for {param.envvar}: {error.message}"
 
 
 def _bug(error: Exception, *, as_json: bool) -> int:

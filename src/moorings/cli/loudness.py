@@ -12,14 +12,20 @@ class Loudness(Enum):
     VERBOSE = "verbose"  # every call of a cloud's API, too
 
 
-_CHOSEN: ContextVar[Loudness] = ContextVar("loudness", default=Loudness.NORMAL)
+_CHOSEN: ContextVar[tuple[Loudness, bool]] = ContextVar("loudness", default=(Loudness.NORMAL, False))
 
 
 def loudness() -> Loudness:
     """What was chosen for this run."""
-    return _CHOSEN.get()
+    return _CHOSEN.get()[0]
 
 
-def choose(loudness: Loudness) -> None:
-    """From now on; a run begins with NORMAL."""
-    _CHOSEN.set(loudness)
+def begin() -> None:
+    """A new run: NORMAL, until something else is chosen."""
+    _CHOSEN.set((Loudness.NORMAL, False))
+
+
+def choose(loudness: Loudness, *, typed: bool = True) -> None:
+    """From now on; what only the surroundings say is nothing to what was typed before."""
+    if typed or not _CHOSEN.get()[1]:
+        _CHOSEN.set((loudness, typed))

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 import typer
 
 from moorings.cli.door import guarded
-from moorings.cli.loudness import Loudness, choose
+from moorings.cli.loudness import begin
 from moorings.cli.streams import prepare
 from moorings.cli.tree import Entry, Quiet, Tree, Verbose
 from moorings.settings import completing_for, wants_colour
@@ -98,7 +98,7 @@ command = typer.main.get_group(app)
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; the exit code. Nothing is raised."""
     given = list(arguments)
-    choose(Loudness.NORMAL)
+    begin()
 
     def invoke() -> object:
         # Not `command.main`, which has a door of its own: it turns interrupts and broken pipes into other exits.

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from moorings.cli.options import DryRun, Json, Profile, Region, Yes, checked_duration
-from moorings.cli.output import Results, ago
+from moorings.cli.output import Results, ago, counted
 from moorings.cli.surroundings import fleet_of, open_aws
 from moorings.cli.talk import Talk
 from moorings.cli.tree import Noun
@@ -108,7 +108,7 @@ def deregister(
     known = {each: fleet.node(each) for each in wanted}
     _confirm([node for node in known.values() if node], talk, ask=not (yes or dry_run))
     done: list[dict[str, Any]] = []
-    with talk.working(f"deregistering {len(wanted)} nodes"):
+    with talk.working(f"deregistering {counted(len(wanted), 'node')}"):
         for each in wanted:
             gone = known[each] is None or (not dry_run and not fleet.deregister(each))
             done.append({"node": each, "deregistered": not gone and not dry_run, "gone_already": gone})

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup
+from typer.exceptions import TyperException
 
 from moorings.cli.loudness import Loudness, choose
 from moorings.settings import QUIET, VERBOSE
@@ -28,14 +29,20 @@ WIDEST_NAME = 26  # columns; what stands beside a longer name begins on the next
 _BLOCK = "\b\n"  # how docstrings mark what is not to be wrapped
 
 
-def _be_quiet(wanted: bool) -> None:
+def _be_quiet(context: typer.Context, param: typer.CallbackParam, wanted: bool) -> None:
     if wanted:
-        choose(Loudness.QUIET)
+        choose(Loudness.QUIET, typed=not from_surroundings(context, param))
 
 
-def _be_verbose(wanted: bool) -> None:
+def _be_verbose(context: typer.Context, param: typer.CallbackParam, wanted: bool) -> None:
     if wanted:
-        choose(Loudness.VERBOSE)
+        choose(Loudness.VERBOSE, typed=not from_surroundings(context, param))
+
+
+def from_surroundings(context: Any, param: Any) -> bool:
+    """Whether the value of a parameter was not typed but stands in an environment variable."""
+    source = context.get_parameter_source(param.name)
+    return source is not None and source.name == "ENVIRONMENT"
 
 
 Quiet = Annotated[
@@ -81,6 +88,15 @@ class Command(TyperCommand):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.params = [*self.params, *(copy.copy(each) for each in _ALWAYS)]
+
+    def parse_args(self, ctx: "Context", args: list[str]) -> list[str]:
+        """As typer's; every error of usage knows whose it is, so that it can name the help to read."""
+        try:
+            return super().parse_args(ctx, args)
+        except TyperException as error:
+            if getattr(error, "ctx", ctx) is None:
+                error.ctx = ctx  # type: ignore[attr-defined]
+            raise
 
     def collect_usage_pieces(self, ctx: "Context") -> list[str]:
         """As manual pages have it: brackets around what may be left out, dots after what may come again."""
