@@ -118,8 +118,10 @@ def test_a_stack_that_could_not_be_deleted_whole_says_how_to_go_on() -> None:
             "ask who runs the organization",
         ),
         ("Error occurred while GetObject. S3 Error Code: NoSuchKey", "ArtifactBucket"),
+        ("Parameter 'ThrottlingRateLimit' must be a number", ""),
         ("Internal Failure", ""),
     ],
 )
 def test_known_reasons_have_a_remedy(reason: str, remedy: str) -> None:
     assert remedy in remedy_for(reason)
+    assert remedy or not remedy_for(reason)

@@ -149,6 +149,17 @@ def test_a_refused_parameter_is_the_operators_business(mine: Mine) -> None:
         mine.deploy(Days="many")
 
 
+def test_a_parameter_that_names_what_is_not_there_is_the_operators_business(mine: Mine) -> None:
+    """No stack is meant by that "does not exist"."""
+    template = TEMPLATE.replace("Parameters:", "Parameters:\n  Vpc: {Type: 'AWS::EC2::VPC::Id'}")
+    spec = StackSpec(name=mine.name, template=template, parameters={"Vpc": "vpc-0123"})
+
+    with pytest.raises(Misconfigured, match="vpc-0123") as refused:
+        mine.stacks.plan(spec)
+
+    assert refused.value.remedy == "correct the parameter it names"
+
+
 def test_an_account_that_is_full_of_stacks_is_told_as_that_and_not_as_too_fast(account: Account, mine: Mine) -> None:
     """The same error code means "slow down" elsewhere."""
     account.cloud.faults.error("cloudformation", "CreateChangeSet", status=400, code="LimitExceededException")

@@ -79,7 +79,7 @@ _REMEDIES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         ),
         (r"security token .* expired|ExpiredToken", "sign in again, then run the command again"),
         (
-            r"Throttl|Rate exceeded|TooManyRequests",
+            r"\bThrottling(?:Exception)?\b|throttled|Rate exceeded|TooManyRequests",
             "the account calls that service too often at the moment: run the command again in a few minutes",
         ),
         (

@@ -1,5 +1,6 @@
 """What the status of a stack lets one do to it, and what CloudFormation means by refusing. Decisions alone."""
 
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -14,7 +15,9 @@ NOTHING_TO_CHANGE = ("didn't contain changes", "No updates are to be performed")
 # A deletion may be asked for while these are going on. Source: CloudFormation User Guide, "Delete a stack"
 _DELETABLE = frozenset({"CREATE_IN_PROGRESS", "DELETE_IN_PROGRESS", ONLY_PLANNED})
 _PLAN_GONE = frozenset({"ChangeSetNotFound", "ChangeSetNotFoundException", "InvalidChangeSetStatus"})
-_ABSENT = "does not exist"  # the service has no error code of its own for "no such stack"
+# The service has no error codes of its own for these. What does not exist may be a VPC that a parameter names, too.
+_ABSENT = re.compile(r"\bStack[ :](?:with id \S+|\S+) does not exist")
+_THERE = re.compile(r"\bStack \S+ already exists")
 
 
 def is_made(status: str) -> bool:
@@ -53,11 +56,11 @@ def refusal(name: str, code: str, message: str) -> Misconfigured | Busy | Confli
     """What it means that CloudFormation refused a plan, a change or a deletion; None if that is not for us to say."""
     if code == "LimitExceededException":  # of stacks; elsewhere the code means "slow down"
         return Misconfigured(f"CloudFormation takes no more stacks: {message}", remedy=remedy_for("quota"))
-    if code == "AlreadyExistsException" or (code == "ValidationError" and "already exists" in message):
+    if _THERE.search(message):
         return Conflict(
             f"stack {name} was made meanwhile by somebody else", remedy="run the command again, which plans anew"
         )
-    if code in _PLAN_GONE or (code == "ValidationError" and _ABSENT in message):
+    if is_absent(code, message):
         return Conflict(
             f"the plan of stack {name} holds no more: somebody deployed or dropped it meanwhile",
             remedy="run the command again, which plans anew",
@@ -73,4 +76,4 @@ def refusal(name: str, code: str, message: str) -> Misconfigured | Busy | Confli
 
 def is_absent(code: str, message: str) -> bool:
     """Whether a refusal says that the stack or the plan is not there (any more)."""
-    return code in _PLAN_GONE or _ABSENT in message
+    return code in _PLAN_GONE or bool(_ABSENT.search(message))

@@ -205,8 +205,7 @@ class Stacks:
             try:
                 found: list[dict[str, Any]] = self._client.describe_stacks(StackName=name)["Stacks"]
             except ClientError as error:
-                # The service has no error code of its own for "no such stack".
-                if "does not exist" in str(error):
+                if stack_states.is_absent(code_of(error), str(error)):
                     return None
                 raise
         return found[0] if found else None
@@ -297,7 +296,7 @@ class Stacks:
                     break
                 fresh.append(event)
         except CloudFault as fault:
-            if "does not exist" not in fault.message:
+            if not stack_states.is_absent(fault.code, fault.message):
                 raise
         seen.update(event.id for event in fresh)
         return fresh[::-1]
