@@ -9,6 +9,8 @@ import pytest
 from docs.generator.templates import of_type, template
 
 from moorings.deploy import templates
+from moorings.enrolment import assembly as enrolment
+from moorings.patching import assembly as patching
 from moorings.patching.model import Outcome
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -108,6 +110,14 @@ def test_what_to_look_for_in_a_log_is_written_there() -> None:
     assert len(looks) > 10
     assert not [look for look in looks if outputs[look[1]] != look[0]]
     assert not [look for look in looks if look[2] not in _emitted(look[0], "record") | {"bug", "ERROR"}]
+
+
+def test_what_to_look_for_in_a_log_is_written_at_every_log_level() -> None:
+    """Whoever has set LogLevel to ERROR is sent to the log by the same alarms."""
+    always = {"enrolment": enrolment.AUDITED, "patching": patching.AUDITED}
+    looks = re.findall(r"log moorings-(\w+) \w+ (\w+)", PAGE)
+
+    assert not [look for look in looks if look[1] not in always[look[0]] | {"bug", "ERROR"}]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from azure.core.exceptions import HttpResponseError
+from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -226,6 +226,28 @@ def test_an_outage_of_the_token_service_is_no_wrong_setting(ground: Ground) -> N
     with pytest.raises(AzureUnanswered) as failed:
         ground.read(ground.connect(patience=Patience(tries=1)))
     assert not failed.value.sent
+
+
+@pytest.mark.parametrize("number", [50196, 90006, 90012, 90024, 90033, 90055])
+def test_what_the_token_service_calls_passing_is_no_wrong_setting(number: int) -> None:
+    """It has a number as a wrong secret has; who stored another secret for it would mend nothing."""
+    said = ClientAuthenticationError(f"AADSTS{number}: A transient error has occurred. Trace ID: 1")
+
+    with pytest.raises(AzureUnanswered) as failed, translated("Microsoft.Compute/virtualMachines/read"):
+        raise said
+    assert f"AADSTS{number}" in failed.value.message
+    assert "Trace ID" not in failed.value.message
+
+
+def test_what_azure_says_at_length_is_told_in_one_line(ground: Ground) -> None:
+    """It goes into records, whose items have a limit, and into events and mails."""
+    ground.azure.faults.error(status=400, code="Odd", message="first\r\n" + "and on " * 100_000, count=1)
+
+    with pytest.raises(AzureFault) as failed:
+        ground.read(ground.connect())
+    assert "Odd: first and on" in failed.value.message
+    assert "\n" not in failed.value.message
+    assert len(failed.value.message) < 1500
 
 
 # -- how patient

@@ -1,5 +1,6 @@
 """What the runbook sends, checked: whatever a member holds, it is understood or refused in words."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -92,6 +93,22 @@ def test_what_is_malformed_is_refused_in_words(member: str, value: object) -> No
 
     assert refused.value.message
     assert refused.value.remedy
+
+
+@pytest.mark.parametrize("member", ["clientid", "tenantid", "clientsecret"])
+@pytest.mark.parametrize("ask", [asks.describe_ask, asks.check_ask])
+def test_a_secret_that_stands_in_the_place_of_its_parameters_name_is_repeated_nowhere(
+    ask: Callable[[asks.Event], object], member: str
+) -> None:
+    """What a refusal says goes into the record, the log, events and mails."""
+    names = {"clientid": "/m/c", "tenantid": "/m/t", "clientsecret": "/m/s"}
+    vm = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/virtualMachines/v"
+
+    with pytest.raises(Invalid) as refused:
+        ask(GOOD | {"vm": vm} | names | {member: "kEy8QnotAnameButTheSecret.Itself"})
+
+    assert member in refused.value.message
+    assert "kEy8Q" not in f"{refused.value.message} {refused.value.remedy}"
 
 
 @pytest.mark.parametrize("member", ["execution", "node"])

@@ -48,6 +48,8 @@ def test_a_record_that_cannot_be_read_holds_up_no_other(stage: Stage) -> None:
 
     assert stage.azure.vms[stage.vm.key].power == "running"
     assert stage.record(execution).phase is Phase.OVER
+    # Whoever reads the log at night learns which run it is: the trace alone does not say.
+    assert ("upkeep_failed", broken) in {(event, facts.get("execution")) for event, facts in stage.notebook.records}
 
 
 def test_a_restore_that_azure_refuses_for_a_day_is_concluded_with_what_to_do(stage: Stage) -> None:

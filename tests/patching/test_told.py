@@ -335,3 +335,9 @@ def test_without_a_metadata_service_the_step_fails(metadata: _Server) -> None:
 
     assert result.returncode == 1
     assert vm_told(result.stdout.decode()).attested == ""
+
+
+@pytest.mark.parametrize("word", ["\x1b[2JAzure", "Azure Public", "x" * 65, "<b>", "Azure\rPublicCloud", "\u202eduolC"])
+def test_a_cloud_is_one_plain_word_or_none(word: str) -> None:
+    """It goes into the reason of a run, and so into logs, mails and terminals; and the node may say anything."""
+    assert vm_told(f"moorings environment {word}\n").environment == ""

@@ -21,6 +21,7 @@ DENIED = frozenset({"AuthorizationFailed", "LinkedAuthorizationFailed", "LinkedA
 CONTENDED = frozenset(
     {"Conflict", "OperationPreempted", "PreconditionFailed", "AttachDiskWhileBeingDetached", "RetryableError"}
 )
+LONGEST_MESSAGE = 1000  # characters of what Azure says: it goes into records, events and mails
 RETRY_AFTER = timedelta(seconds=30)  # where the service does not say: its own interval between polls
 
 _AADSTS = re.compile(r"AADSTS(\d+)")
@@ -29,6 +30,10 @@ _ACTION = re.compile(r"not have (?:permission|authorization) to perform (?:the )
 _TRACE = re.compile(r"\s*(Trace ID|Correlation ID|Timestamp):.*", re.DOTALL)
 _NO_AUTHORITY = "Unable to get authority configuration"  # how msal words a tenant that is not there
 _FRESH = "; a new credential or role assignment may take some minutes to be honoured"
+# By the number behind AADSTS: what is over by itself. Source: Microsoft Entra, "authentication and authorization error
+# codes": LoopDetected, ExternalServerRetryableError, RequestTimeout, RequestBudgetExceeded, MsodsServiceUnavailable,
+# TenantThrottling.
+_PASSING = frozenset({50196, 90006, 90012, 90024, 90033, 90055})
 # By the number behind AADSTS: what an operator can do.
 _REMEDIES: Mapping[int, str] = {
     90002: "check the tenant id, and that the cloud is the right one",
@@ -103,8 +108,8 @@ def from_azure_error(error: AzureError, call: str) -> Busy | CloudFault | Miscon
 
 
 def _from_answer(error: HttpResponseError, call: str) -> Busy | CloudFault | Misconfigured:
-    code = str(getattr(error.error, "code", None) or "")
-    message = str(getattr(error.error, "message", None) or error.reason or "")
+    code = one_line(str(getattr(error.error, "code", None) or ""))
+    message = one_line(str(getattr(error.error, "message", None) or error.reason or ""))
     status = int(error.status_code or 0)
     headers: Mapping[str, str] = getattr(error.response, "headers", {})
     if _AADSTS.search(str(error.message)) and not code:
@@ -125,15 +130,20 @@ def _from_answer(error: HttpResponseError, call: str) -> Busy | CloudFault | Mis
 
 
 def _from_token_service(error: AzureError, call: str) -> Busy | CloudFault | Misconfigured:
-    said = _TRACE.sub("", str(error.message))
+    said = one_line(_TRACE.sub("", str(error.message)))
     found = _AADSTS.search(said)
     if found is None and _NO_AUTHORITY in said:
         return Misconfigured(f"{call} got no access token: {said}", remedy=_REMEDIES[90002])
-    if found is None:
+    if found is None or int(found[1]) in _PASSING:
         # An outage: the service's refusals all have a number.
         return AzureUnanswered(f"{call} got no access token: {said}", call=call, sent=False)
     remedy = _REMEDIES.get(int(found[1]), "check the application's credentials: `moorings azure check`")
     return Misconfigured(f"{call} got no access token: {said[found.start() :]}", remedy=remedy)
+
+
+def one_line(text: str) -> str:
+    """What Azure says, on one line and not without end."""
+    return " ".join(text.split())[:LONGEST_MESSAGE]
 
 
 def _retry_after(headers: Mapping[str, str]) -> timedelta:

@@ -24,8 +24,15 @@ from moorings.settings import EnrolmentSettings
 if TYPE_CHECKING:
     from moorings.enrolment.upkeep import Upkeep
 
-# Who got an activation, or did not: written at every log level.
-AUDITED = frozenset({"granted", "refused"})
+# Written at every log level: who got an activation, or did not; and what the page of alarms tells to look for.
+AUDITED = frozenset({"granted", "refused"}) | {
+    "answered_with_error",
+    "chore_failed",
+    "gave_up_waiting",
+    "leak_reaped",
+    "surplus_registrations",
+    "throttled",
+}
 GAUGES = {"HoursToExpiry": MetricUnit.NoUnit, "SlotsLeft": MetricUnit.Count, "StaleNodes": MetricUnit.Count}
 # A lease lasts 5 s; CreateActivation, PutParameter and the publishing write must fit in: each try gives up early.
 _TIMEOUTS: dict[str, Any] = {"connect_timeout": 0.5, "read_timeout": 1.5}

@@ -160,9 +160,9 @@ def _baseline(event: Event) -> None:
 def _credentials(event: Event) -> CredentialNames:
     """Names that are given win over the stack's federation; all three or none."""
     names = CredentialNames(
-        client=_text(event, "clientid", ""),
-        tenant=_text(event, "tenantid", ""),
-        secret=_text(event, "clientsecret", ""),
+        client=_parameter_name(event, "clientid"),
+        tenant=_parameter_name(event, "tenantid"),
+        secret=_parameter_name(event, "clientsecret"),
     )
     given = [bool(names.client), bool(names.tenant), bool(names.secret)]
     if any(given) and not all(given):
@@ -173,6 +173,19 @@ def _credentials(event: Event) -> CredentialNames:
             "does",
         )
     return names
+
+
+def _parameter_name(event: Event, member: str) -> str:
+    """The name of a parameter, empty if none was given. What cannot be one is not repeated: whoever took the member for
+    the value's place has put a secret there."""
+    name = _text(event, member, "")
+    if name and not name.startswith("/"):
+        raise Invalid(
+            f"{member} does not begin with a slash, as the names of parameters do; what it holds is not shown here",
+            remedy="give the parameter's name: moorings azure connect stores the values. If it is a secret, renew it: "
+            "Systems Manager keeps what a run was started with",
+        )
+    return name
 
 
 def _text(event: Event, name: str, default: str | None = None) -> str:

@@ -26,6 +26,8 @@ from moorings.patching.service import Patching
 from moorings.patching.upkeep import Upkeep
 from moorings.settings import PatchingSettings
 
+# What the page of alarms tells to look for: written at every log level.
+AUDITED = frozenset({"call_failed", "upkeep_failed"})
 _PATIENCE = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=2, read_timeout=5)
 # The nonce binds a document to one execution; its age only bounds how long the command and its retries may take.
 LONGEST_DELIVERY = timedelta(minutes=15)
@@ -63,7 +65,7 @@ class PatchingRoom:
         self._clock = clock or SystemClock()
         self._make = session.client if session else knowing(botocore.session.get_session()).create_client
         self._region = settings.region
-        self.journal = PowertoolsJournal(stack=settings.stack)
+        self.journal = PowertoolsJournal(stack=settings.stack, audited=AUDITED)
         self._clouds = self._azure(settings)
         ssm, dynamodb = self._client("ssm"), self._client("dynamodb")
         self.outside = Outside(

@@ -13,7 +13,7 @@ from azure.core.rest import HttpRequest
 from azure.mgmt.compute import ComputeManagementClient
 from azure.mgmt.compute import models as m
 
-from moorings.clouds.azure_errors import AzureDenied, AzureFault, translated
+from moorings.clouds.azure_errors import AzureDenied, AzureFault, one_line, translated
 from moorings.errors import Misconfigured
 from moorings.patching.model import VmRef
 from moorings.patching.observed import Disk, Lock, Operation, OperationState, Snapshot, Vm
@@ -71,7 +71,9 @@ class ArmCompute:
         if status in _FAILED:
             error = body.get("error") or {}
             return Operation(
-                state=OperationState.FAILED, code=str(error.get("code", status)), message=str(error.get("message", ""))
+                state=OperationState.FAILED,
+                code=one_line(str(error.get("code", status))),
+                message=one_line(str(error.get("message", ""))),
             )
         return Operation(state=OperationState.SUCCEEDED if status == "succeeded" else OperationState.RUNNING)
 

@@ -11,6 +11,7 @@ from moorings.patching.model import HealthReport
 
 _BOOT = re.compile(r"moorings boot ([0-9A-Za-z:.+-]{1,64})")
 _CHECK = re.compile(r"moorings check (\d{1,3}) (-?\d{1,10})")
+_ENVIRONMENT = re.compile(r"[A-Za-z]{1,64}")  # of the clouds that there are; people read it
 MOST_CHECKS = 50  # a parameter holds at most 50 values
 
 
@@ -30,7 +31,8 @@ def vm_told(output: str) -> ToldVm:
         words = line.strip().split(" ", 2)
         if len(words) == 3 and words[0] == "moorings" and words[1] in told:
             told[words[1]] = words[2].strip()
-    return ToldVm(resource_id=told["resource"], environment=told["environment"], attested=told["attested"])
+    environment = told["environment"] if _ENVIRONMENT.fullmatch(told["environment"]) else ""
+    return ToldVm(resource_id=told["resource"], environment=environment, attested=told["attested"])
 
 
 def health_told(output: str) -> HealthReport | None:

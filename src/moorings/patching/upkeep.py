@@ -57,6 +57,7 @@ class Upkeep:
                 self._later(execution)
             except Exception as bug:
                 # The door of one run: behind it other VMs may be down.
+                outside.journal.record("upkeep_failed", execution=execution, error=f"{type(bug).__name__}: {bug}")
                 outside.journal.count("UpkeepFailed")
                 bugs.append(bug)
         self._stay(under_way, countdown)
