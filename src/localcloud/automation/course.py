@@ -133,6 +133,7 @@ class Course:
             status=Status.IN_PROGRESS,
             started_at=self._host.clock.now(),
             inputs=inputs,
+            attempts=0 if looped else 1,
         )
         self._show(current_step=step.name, current_action=step.action)
         if looped:
@@ -142,7 +143,6 @@ class Course:
             self._try(step, record, inputs, number=1)
 
     def _try(self, step: Step, record: str, inputs: Mapping[str, Any], *, number: int) -> None:
-        self._journal.change(record, attempts=number, status=Status.IN_PROGRESS)
         try:
             action = self._host.library.action(step)
             action.check(inputs)
@@ -185,10 +185,13 @@ class Course:
             except ActionFailed as failure:
                 how = failure
             else:
-                self._variables.update(how.variables)
+                if how.variables:
+                    self._variables.update(how.variables)
+                    self._show(variables=dict(self._variables))
                 self._step_succeeded(step, attempt.record, outputs, chosen=how.next_step)
                 return
         if number < step.max_attempts and how.stage is not FailureStage.INPUT_VALIDATION:
+            self._journal.change(attempt.record, attempts=number + 1, status=Status.IN_PROGRESS)
             self._try(step, attempt.record, attempt.call.inputs, number=number + 1)
         else:
             self._step_over(step, attempt.record, how)
@@ -213,7 +216,6 @@ class Course:
     def _close_record(self, record: str, status: Status, **changes: Any) -> None:
         self._host.blocked(self.id, blocked=False)
         self._journal.change(record, status=status, ended_at=self._host.clock.now(), **changes)
-        self._show(variables=dict(self._variables))
 
     def _following(self, step: Step) -> str:
         steps = self._frame.step.steps if self._frame else self._runbook.steps

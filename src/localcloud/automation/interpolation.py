@@ -38,6 +38,8 @@ def is_unresolved(value: Any) -> bool:
 
 
 def _resolved_text(text: str, scope: Scope) -> Any:
+    if references.OPENING not in text:  # most are plain
+        return text
     whole = references.whole(text)
     if whole is not None:
         try:

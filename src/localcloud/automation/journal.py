@@ -21,6 +21,7 @@ class Journal:
         self._outer: list[str] = []
         self._inner: dict[str, list[str]] = {}
         self._latest: dict[str, str] = {}
+        self._onward: dict[str, tuple[str, ...]] = {}  # by step: a loop asks for the same ones pass by pass
         for step, following in zip(steps, [*(one.name for one in steps[1:]), ""], strict=True):
             self._outer.append(self._new(step, following).id)
 
@@ -30,12 +31,11 @@ class Journal:
         if parent is None and known and self._records[known].status is Status.PENDING:
             self.change(known, **changes)
             return known
-        made = self._new(step, following, parent)
+        made = self._new(step, following, parent=parent, **changes)
         if parent is None:
             self._outer.append(made.id)
         else:
             self._inner.setdefault(parent.id, []).append(made.id)
-        self.change(made.id, **changes)
         return made.id
 
     def change(self, record: str, **changes: Any) -> StepExecution:
@@ -67,14 +67,16 @@ class Journal:
             yield record
             yield from self._inner.get(record, ())
 
-    def _new(self, step: Step, following: str, parent: ParentStep | None = None) -> StepExecution:
-        onward = possible_next(step, following=following)
+    def _new(self, step: Step, following: str, **given: Any) -> StepExecution:
+        onward = self._onward.get(step.name)
+        if onward is None:
+            onward = self._onward[step.name] = possible_next(step, following=following)
         made = StepExecution(
             id=str(uuid4()),
             step=step,
             valid_next_steps=onward,
             next_step=onward[0] if len(onward) == 1 else "",
-            parent=parent,
+            **given,
         )
         self._records[made.id] = made
         self._latest[step.name] = made.id

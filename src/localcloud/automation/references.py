@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any
 
 # A parameter, Step.Output, or a name with its prefix. Anything else between braces is text of somebody else's template.
+OPENING = "{{"
 PATTERN = re.compile(
     r"\{\{[ \t\r\n]*("
     r"[A-Za-z0-9_]+(?:\.[A-Za-z0-9_.\-]+)?"

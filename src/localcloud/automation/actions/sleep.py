@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from localcloud.automation.actions.own import Immediate
@@ -44,6 +45,7 @@ class Sleep(Immediate):
         return Finished()
 
 
+@lru_cache(maxsize=256)
 def parse_duration(text: str) -> timedelta:
     """An ISO 8601 duration in days, hours, minutes and seconds; raises ActionFailed (INPUT_VALIDATION)."""
     found = _DURATION.fullmatch(text)
