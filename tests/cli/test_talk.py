@@ -1,5 +1,6 @@
 """What commands say besides their results: as much as was asked for, in colour where that is wanted."""
 
+import contextlib
 import io
 from collections.abc import Callable
 
@@ -94,6 +95,30 @@ def test_the_time_that_a_person_thinks_is_no_steps_time(
 
     assert "✓ planning (2.0 s)" in stream.getvalue()
     assert "✓ deploying (2.0 s)" in stream.getvalue()
+
+
+@pytest.mark.parametrize("ending", [KeyboardInterrupt(), ""])
+def test_whoever_stops_at_a_question_reads_what_is_said_next_on_a_line_of_its_own(
+    said: Said, monkeypatch: pytest.MonkeyPatch, ending: KeyboardInterrupt | str
+) -> None:
+    """By Ctrl-C, or by Ctrl-D, which is no yes."""
+    talk, stream = said(Loudness.NORMAL)
+
+    class Person(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+        def readline(self, _most: int | None = -1, /) -> str:
+            if isinstance(ending, KeyboardInterrupt):
+                raise ending
+            return ending
+
+    monkeypatch.setattr("sys.stdin", Person())
+    with contextlib.suppress(KeyboardInterrupt):
+        assert not talk.ask("Create it?")
+    talk.say("stopped")
+
+    assert stream.getvalue() == "Create it? [y/N] \n· stopped\n"
 
 
 def test_quiet_says_what_failed_and_nothing_else(said: Said, seconds: Seconds) -> None:

@@ -9,8 +9,8 @@ from tests.deploy.conftest import Account, BriefClock
 from tests.deploy.test_stacks import TEMPLATE, Mine
 
 from localcloud.aws.cloudformation.stacks import Stacks as Emulated
-from moorings.deploy.stacks import ChangeSet, Stacks
-from moorings.deploy.steps import make, quiet
+from moorings.deploy.stacks import ChangeSet, StackEvent, Stacks
+from moorings.deploy.steps import Notice, make, quiet
 from moorings.errors import Busy, CloudFault, Conflict, Refused
 
 
@@ -80,6 +80,24 @@ def test_whoever_does_not_agree_leaves_nothing_behind(
     _settle(account)
     there = account.aws.client("cloudformation").describe_stacks()["Stacks"]
     assert mine.name not in {each["StackName"] for each in there}
+
+
+def test_whoever_stops_watching_is_told_that_cloudformation_goes_on(account: Account, mine: Mine) -> None:
+    told: list[object] = []
+
+    def watch(progress: object) -> None:
+        told.append(progress)
+        if isinstance(progress, StackEvent):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make(mine.spec(), mine.stacks, on_progress=watch, approve=lambda _: True)
+
+    assert told[-1] == Notice(
+        f"CloudFormation goes on with stack {mine.name}; run the command again once it has settled"
+    )
+    _settle(account)
+    assert mine.deploy().status == "CREATE_COMPLETE"
 
 
 def test_whoever_does_not_agree_to_an_update_leaves_no_plan_behind(account: Account, mine: Mine) -> None:

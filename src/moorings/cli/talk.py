@@ -118,9 +118,14 @@ class Talk:
         self.require_somebody(question)
         if self._status is not None:
             self._status.stop()  # it would draw over the question
-        began = self._clock()
+        began, line = self._clock(), ""
         self.console.print(Text.assemble(clean(question), (" [y/N] ", "bold")), end="")
-        answer = sys.stdin.readline().strip().lower()
+        try:
+            line = sys.stdin.readline()
+        finally:
+            if not line.endswith("\n"):  # Ctrl-C or Ctrl-D: what is said next begins a line
+                self.console.print()
+        answer = line.strip().lower()
         self._asked += self._clock() - began
         if self._status is not None:
             self._status.start()

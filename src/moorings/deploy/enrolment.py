@@ -178,15 +178,10 @@ def remove(
     """
     stacks = Stacks(aws, clock=clock)
     found = require_removable(stack, aws=aws, clock=clock)
-    gone = []
-    on_progress(Step(f"deleting stack {stack}"))
-    if stacks.delete(stack, on_event=on_progress):
-        gone.append(stack)
+    gone = steps.delete(stack, stacks, on_progress=on_progress)
     shared = _users_of_endpoint(stacks.find(endpoint_stack(stack)), aws)
     if not shared:
-        on_progress(Step(f"deleting stack {endpoint_stack(stack)}"))
-        if stacks.delete(endpoint_stack(stack), on_event=on_progress):
-            gone.append(endpoint_stack(stack))
+        gone += steps.delete(endpoint_stack(stack), stacks, on_progress=on_progress)
     on_progress(Step("deleting activations and their codes"))
     swept = sweep(stack, aws=aws, on_progress=lambda text: on_progress(Step(text)))
     on_progress(Step("deleting the functions' zips"))

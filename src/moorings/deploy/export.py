@@ -23,6 +23,7 @@ from moorings.errors import Misconfigured, Refused
 CHECKSUMS = "SHA256SUMS"
 README = "README.txt"
 SCRIPTS = ("deploy.sh", "remove.sh")
+_SHARED = "common.sh"  # what both of them read
 _AZURE_ROLE = "patching/azure-role.json"
 _POLICY, _OPERATOR_POLICY = "deployer-policy.json", "patching/operator-policy.json"
 _EXECUTABLE = 0o755
@@ -190,7 +191,7 @@ def _add_words(folder: _Folder, halves: tuple[Half, ...]) -> None:
         "KEYS": "\n".join(f"   {parameter}\n       {key}" for parameter, key in folder.keys.items()),
         "EXPAND": _EXPAND if Half.PATCHING in halves else "",
     }
-    for name in (*SCRIPTS, README):
+    for name in (*SCRIPTS, _SHARED, README):
         text = (Path(__file__).parent / "by_hand" / name).read_text(encoding="utf-8")
         for key, value in values.items():
             text = text.replace(f"@{key}@", value)

@@ -184,10 +184,7 @@ def remove(
     """
     stacks = Stacks(aws, clock=clock)
     found = require_removable(stack, aws=aws, clock=clock)
-    gone = []
-    on_progress(Step(f"deleting stack {stack}"))
-    if stacks.delete(stack, on_event=on_progress):
-        gone.append(stack)
+    gone = steps.delete(stack, stacks, on_progress=on_progress)
     on_progress(Step("deleting zips, layers and runbooks"))
     artifacts = artifacts_of(found, aws, given=artifact_bucket)
     versions = artifacts.remove(stack=stack)

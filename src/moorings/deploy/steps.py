@@ -1,6 +1,7 @@
 """What all rooms' deployments share: how they tell what happens, and how one stack is planned, approved and made."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from moorings.clouds.aws import Aws
@@ -45,7 +46,25 @@ def make(spec: StackSpec, stacks: Stacks, *, on_progress: Progress, approve: App
         _have_approved(planned, stacks, approve)
     text = f"{len(planned.changes)} changes" if planned.changes else "nothing to change"
     on_progress(Step(f"stack {spec.name}: {text}"))
-    return stacks.execute(planned, on_event=on_progress)
+    with _going_on(spec.name, on_progress):
+        return stacks.execute(planned, on_event=on_progress)
+
+
+def delete(stack: str, stacks: Stacks, *, on_progress: Progress) -> list[str]:
+    """Delete one stack; its name, or nothing if there is none. Raises as `Stacks.delete`."""
+    on_progress(Step(f"deleting stack {stack}"))
+    with _going_on(stack, on_progress):
+        return [stack] if stacks.delete(stack, on_event=on_progress) else []
+
+
+@contextmanager
+def _going_on(stack: str, on_progress: Progress) -> Iterator[None]:
+    """Around what CloudFormation does with a stack: whoever stops watching is told that it does not stop with that."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        on_progress(Notice(f"CloudFormation goes on with stack {stack}; run the command again once it has settled"))
+        raise
 
 
 def _have_approved(planned: ChangeSet, stacks: Stacks, approve: Approve) -> None:

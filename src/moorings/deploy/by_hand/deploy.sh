@@ -7,12 +7,11 @@
 # be set in the environment. To change something, or to finish what was interrupted, run it again: parameters that are
 # not given keep their values.
 set -eu
-cd "$(dirname "$0")"
+CDPATH='' cd -- "$(dirname -- "$0")"
+# shellcheck source-path=SCRIPTDIR
+. ./common.sh
 
-tell() { printf '%s\n' "$*" >&2; }
-fail() { tell "deploy.sh: $*"; exit 2; }
 usage() { fail "say: ./deploy.sh enrolment|patching NAME=VALUE..."; }
-
 [ $# -gt 0 ] || usage
 half=$1
 shift
@@ -24,35 +23,39 @@ esac
 [ -d "$half" ] || fail "this folder was exported without $half"
 stack=${STACK:-moorings-$half}
 
+takes() {  # TEMPLATE NAME: the AWS CLI would pass over a name that is none
+  sed -n '/^Parameters:/,/^[A-Z]/s/^  \([A-Za-z]*\):.*/\1/p' "$half/$1" 2>/dev/null | grep -Fqx -- "$2"
+}
+
 # What belongs to the endpoint's template goes there, the rest to the stack's.
-new_endpoint='' endpoint='' logs='' stage=''
+new_endpoint='' endpoint='' logs='' stage='' style='' hosts=''
 left=$#
 while [ "$left" -gt 0 ]; do
-  given=$1 left=$((left - 1))
+  given=$1 name=${1%%=*} left=$((left - 1))
   shift
-  case $given in
-    VpcIdForApiGateway=* | SubnetsForVpcEndpoint=* | AllowedIPRange=* | PrivateDns=*)
-      [ "$half" = enrolment ] || fail "$given: no parameter of $half"
-      new_endpoint="$new_endpoint $given" ;;
-    ArtifactBucket=* | ArtifactKey=* | RunbookKey=* | LambdaLayerS3Bucket=* | LambdaLayerS3Key=* | Architecture=*)
-      fail "$given: this script fills that in" ;;
-    VpcEndpointForApiGateway=*) endpoint=${given#*=} ;;
-    CloudwatchLogRoleArn=* | CreateApiGatewayLoggingRole=*) logs=given; set -- "$@" "$given" ;;
-    ApiGatewayStageName=*) stage=$given; set -- "$@" "$given" ;;
-    [A-Z]*=*) set -- "$@" "$given" ;;
-    *) fail "$given: write NAME=VALUE" ;;
+  case $given in [A-Z]*=*) ;; *) fail "$given: write NAME=VALUE" ;; esac
+  if takes endpoint.yaml "$name"; then
+    new_endpoint="$new_endpoint $given"
+    case $given in PrivateDns=no) hosts='endpoint-host' ;; PrivateDns=yes) hosts='private-dns' ;; esac
+    continue
+  fi
+  takes stack.yaml "$name" || fail "$name: no parameter of $half"
+  case $name in
+    ArtifactBucket | ArtifactKey | RunbookKey | LambdaLayerS3Bucket | LambdaLayerS3Key | Architecture)
+      fail "$name: this script fills that in" ;;
+    VpcEndpointForApiGateway) endpoint=${given#*=}; continue ;;
+    CloudwatchLogRoleArn | CreateApiGatewayLoggingRole) logs=given ;;
+    ApiGatewayStageName) stage=$given ;;
+    InvokeUrlStyle) style=given ;;
   esac
+  set -- "$@" "$given"
 done
 
-region=${AWS_REGION:-${AWS_DEFAULT_REGION:-$(aws configure get region || true)}}
-[ -n "$region" ] || fail "no Region is set: set AWS_REGION"
-export AWS_REGION="$region" AWS_DEFAULT_REGION="$region" AWS_PAGER=''
-account=$(aws sts get-caller-identity --query Account --output text)
+look_around
 partition=$(aws sts get-caller-identity --query Arn --output text | cut -d : -f 2)
-bucket=${BUCKET:-moorings-artifacts-$account-$region}
 
 ensure_bucket() {  # versioned last, which tells a finished bucket from one that an interrupted run had begun
-  if aws s3api head-bucket --bucket "$bucket" --expected-bucket-owner "$account" >/dev/null 2>&1; then
+  if there_is_bucket; then
     [ -z "${BUCKET:-}" ] || return 0
     state=$(aws s3api get-bucket-versioning --bucket "$bucket" --query Status --output text)
     [ "$state" != Enabled ] || return 0
@@ -86,11 +89,20 @@ upload() {  # FILE: its name says what is in it, so it is uploaded once
     >/dev/null
 }
 
+settle() {  # NAME: waits until nothing goes on with a stack, as after an interruption, and sets status
+  status=$(status_of "$1") told=''
+  until case $status in REVIEW_IN_PROGRESS) ;; *_IN_PROGRESS) false ;; esac; do  # under review is no more than a plan
+    [ "$status" = "$told" ] || tell "waiting for stack $1, $status"
+    told=$status
+    sleep 5
+    status=$(status_of "$1")
+  done
+}
+
 make_stack() {  # NAME TEMPLATE NAME=VALUE...: makes or changes a stack through a change set, and waits
   name=$1 template=$2
   shift 2
-  status=$(aws cloudformation describe-stacks --stack-name "$name" --query 'Stacks[0].StackStatus' --output text \
-    2>/dev/null || true)
+  settle "$name"
   case $status in
     ROLLBACK_COMPLETE | ROLLBACK_FAILED | CREATE_FAILED)  # it holds nothing, and cannot be updated
       tell "deleting stack $name, whose creation failed"
@@ -98,8 +110,9 @@ make_stack() {  # NAME TEMPLATE NAME=VALUE...: makes or changes a stack through 
       aws cloudformation wait stack-delete-complete --stack-name "$name" ;;
   esac
   # An update would take away tags that are not given again.
-  tags=$(aws cloudformation describe-stacks --stack-name "$name" --output text 2>/dev/null \
-    --query "not_null(Stacks[0].Tags, \`[]\`)[?Key != 'application' && !starts_with(Key, 'aws:')].[join('=', [Key, Value])]" || true)
+  tags=$(described "$name" \
+    "not_null(Tags, \`[]\`)[?Key != 'application' && !starts_with(Key, 'aws:')].[join('=', [Key, Value])]")
+  event=$(last_event "$name")
   tell "deploying stack $name"
   before=$IFS
   IFS='
@@ -107,22 +120,10 @@ make_stack() {  # NAME TEMPLATE NAME=VALUE...: makes or changes a stack through 
   set -f
   # shellcheck disable=SC2086  # one tag a line
   aws cloudformation deploy --stack-name "$name" --template-file "$template" --capabilities CAPABILITY_IAM \
-    --no-fail-on-empty-changeset --tags application=moorings $tags --parameter-overrides "$@" >&2 || explain "$name"
+    --no-fail-on-empty-changeset --tags application=moorings $tags --parameter-overrides "$@" >&2 ||
+    explain "$name" "$event"
   set +f
   IFS=$before
-}
-
-explain() {  # NAME: what failed in the last operation; the last line is the first cause
-  tell "stack $1 failed, the first cause comes last:"
-  aws cloudformation describe-stack-events --stack-name "$1" --output text --max-items 200 \
-    --query 'StackEvents[].[LogicalResourceId,ResourceStatus,ResourceStatusReason]' |
-    awk -F '\t' '$3 == "User Initiated" { before = 1 } !before && $2 ~ /_FAILED$/ { print "  " $1 ": " $3 }' >&2
-  exit 5
-}
-
-output_of() {  # STACK KEY
-  aws cloudformation describe-stacks --stack-name "$1" --output text \
-    --query "Stacks[0].Outputs[?OutputKey=='$2'].OutputValue"
 }
 
 ensure_bucket
@@ -139,6 +140,7 @@ else
     # shellcheck disable=SC2086  # several parameters, none of which can hold a blank
     make_stack "$stack-endpoint" enrolment/endpoint.yaml $new_endpoint
     endpoint=$(output_of "$stack-endpoint" VpcEndpoint)
+    [ -z "$hosts" ] || [ -n "$style" ] || set -- "$@" "InvokeUrlStyle=$hosts"
   fi
   [ -z "$endpoint" ] || set -- "$@" "VpcEndpointForApiGateway=$endpoint"
   if [ -z "$logs" ]; then  # where the account lets API Gateway log already, the API logs
@@ -149,9 +151,9 @@ else
   mark=$(printf '%s\n' "$endpoint" "$stage" | cat enrolment/stack.yaml - | cksum | cut -d ' ' -f 1)
   named=$(mktemp)
   trap 'rm -f "$named"' EXIT
+  trap 'exit 130' INT TERM  # not every shell would come by the line above
   sed "s/ApiDeployment[0-9a-f]\{8\}/ApiDeployment$(printf %08x "$mark")/" enrolment/stack.yaml >"$named"
   make_stack "$stack" "$named" "$@" "ArtifactBucket=$bucket" "ArtifactKey=$stack/$functions" \
     Architecture=@ARCHITECTURE@
 fi
-aws cloudformation describe-stacks --stack-name "$stack" --output text \
-  --query 'Stacks[0].Outputs[].[OutputKey,OutputValue]'
+described "$stack" 'Outputs[].[OutputKey,OutputValue]'

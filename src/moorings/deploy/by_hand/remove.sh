@@ -6,9 +6,9 @@
 # STACK (name of the stack) and BUCKET (an artifact bucket of your own) may be set in the environment. It asks nothing.
 # To finish what was interrupted, run it again.
 set -eu
-
-tell() { printf '%s\n' "$*" >&2; }
-fail() { tell "remove.sh: $*"; exit "${2:-2}"; }
+CDPATH='' cd -- "$(dirname -- "$0")"
+# shellcheck source-path=SCRIPTDIR
+. ./common.sh
 
 half=${1:-}
 case $half in
@@ -17,25 +17,15 @@ case $half in
 esac
 stack=${STACK:-moorings-$half}
 case $stack in *[!A-Za-z0-9-]*) fail "$stack: no name of a stack" ;; esac
-
-region=${AWS_REGION:-${AWS_DEFAULT_REGION:-$(aws configure get region || true)}}
-[ -n "$region" ] || fail "no Region is set: set AWS_REGION"
-export AWS_REGION="$region" AWS_DEFAULT_REGION="$region" AWS_PAGER=''
-account=$(aws sts get-caller-identity --query Account --output text)
-own=moorings-artifacts-$account-$region
-bucket=${BUCKET:-$own}
-
-stack_value() {  # STACK LIST NAME VALUE KEY: one of its parameters or outputs; nothing if there is none
-  aws cloudformation describe-stacks --stack-name "$1" --output text \
-    --query "Stacks[0].$2[?$3=='$5'].$4" 2>/dev/null || true
-}
-output_of() { stack_value "$1" Outputs OutputKey OutputValue "$2"; }
+look_around
 
 delete_stack() {  # NAME
-  aws cloudformation describe-stacks --stack-name "$1" >/dev/null 2>&1 || return 0
+  status=$(status_of "$1")
+  [ -n "$status" ] || return 0
+  event=$(last_event "$1")
   tell "deleting stack $1"
   aws cloudformation delete-stack --stack-name "$1"
-  aws cloudformation wait stack-delete-complete --stack-name "$1"
+  aws cloudformation wait stack-delete-complete --stack-name "$1" || explain "$1" "$event"
 }
 
 refuse_while_running() {  # without function and keeper nobody would start a VM again that a run has stopped
@@ -67,34 +57,37 @@ delete_endpoint() {  # unless another API is reached through it
 
 delete_activations() {
   tell "deleting activations and their codes"
-  aws ssm describe-activations --output text \
-    --query "ActivationList[?starts_with(not_null(Description, ''), 'moorings stack=$stack-')].[ActivationId,Description]" |
-    grep -E "moorings stack=$stack-[0-9a-f]{8} " | cut -f 1 |
+  listed=$(aws ssm describe-activations --output text \
+    --query "ActivationList[?starts_with(not_null(Description, ''), 'moorings stack=$stack-')].[ActivationId,Description]")
+  printf '%s\n' "$listed" | grep -E "moorings stack=$stack-[0-9a-f]{8} " | cut -f 1 |
     while read -r id; do aws ssm delete-activation --activation-id "$id"; done
-  aws ssm describe-parameters --parameter-filters "Key=Name,Option=BeginsWith,Values=/moorings/$stack-" \
-    --output text --query 'Parameters[].[Name]' |
-    grep -E "^/moorings/$stack-[0-9a-f]{8}/[^/]+\$" |
+  listed=$(aws ssm describe-parameters --parameter-filters "Key=Name,Option=BeginsWith,Values=/moorings/$stack-" \
+    --output text --query 'Parameters[].[Name]')
+  printf '%s\n' "$listed" | grep -E "^/moorings/$stack-[0-9a-f]{8}/[^/]+\$" |
     while read -r name; do aws ssm delete-parameter --name "$name"; done
 }
 
 versions() {  # PREFIX: keys and versions, tab between them
-  aws s3api list-object-versions --bucket "$bucket" --prefix "$1" --output text \
-    --query '[Versions, DeleteMarkers][][].[Key,VersionId]' | grep -v '^None$' || true
+  listed=$(aws s3api list-object-versions --bucket "$bucket" --prefix "$1" --output text \
+    --query '[Versions, DeleteMarkers][][].[Key,VersionId]') || return
+  printf '%s\n' "$listed" | grep -vE '^(None)?$' || true
 }
 
 delete_artifacts() {
-  aws s3api head-bucket --bucket "$bucket" --expected-bucket-owner "$account" >/dev/null 2>&1 || return 0
+  there_is_bucket || return 0
   tell "deleting $bucket/$stack/"
-  versions "$stack/" | while read -r key version; do
+  found=$(versions "$stack/")
+  [ -z "$found" ] || printf '%s\n' "$found" | while IFS='	' read -r key version; do
     aws s3api delete-object --bucket "$bucket" --key "$key" --version-id "$version" \
       --expected-bucket-owner "$account" >/dev/null
   done
-  if [ "$bucket" = "$own" ] && [ -z "$(versions '')" ]; then
-    aws s3api delete-bucket --bucket "$bucket" --expected-bucket-owner "$account"
-  fi
+  [ "$bucket" = "$own_bucket" ] || return 0
+  found=$(versions '')
+  [ -n "$found" ] || aws s3api delete-bucket --bucket "$bucket" --expected-bucket-owner "$account"
 }
 
-if [ "$(stack_value "$stack" Parameters ParameterKey ParameterValue DeletionProtection)" = yes ]; then
+protected=$(parameter_of "$stack" DeletionProtection)
+if [ "$protected" = yes ]; then
   fail "the table of $stack is protected from deletion: deploy with DeletionProtection=no first" 3
 fi
 # The stack goes first, so that nothing makes activations any more while they are deleted.
@@ -107,9 +100,9 @@ if [ "$half" = patching ]; then
 else
   key=$(output_of "$stack" KmsKeyArn)
   delete_stack "$stack"
+  [ -z "$key" ] || tell "kept: KMS key $key, if the stack made it, is deleted by AWS after 30 days"
   delete_endpoint
   delete_activations
   tell "kept: managed nodes stay registered: aws ssm deregister-managed-instance --instance-id ID removes one"
-  [ -z "$key" ] || tell "kept: KMS key $key, if the stack made it, is deleted by AWS after 30 days"
 fi
 delete_artifacts
