@@ -28,7 +28,7 @@ def overview() -> Drawing:
     made.arrow(ledger.right, node.left, label=("registers",))
 
     made.text((30, 196), "Patching", style="title", anchor="start")
-    made.text((120, 196), "with a line attached", anchor="start")
+    made.text((120, 196), "with a way back", anchor="start")
     steps = [
         made.box(Box(30 + 150 * number, 214, 122, 64), title, (line,), kind=kind)
         for number, (title, line, kind) in enumerate(

@@ -184,21 +184,19 @@ def steps() -> str:
     for step in patch_azure().steps:
         rows.append(_row(step))
         rows += [_row(inner, mark="↳ ", over="the round ends") for inner in step.inside]
-    return table(("step", "does", "description", "timeout", "attempts", "if it fails", "then"), rows)
+    return table(("step", "does", "limit", "if it fails", "then"), rows)
 
 
 def _row(step: Step, *, mark: str = "", over: str = "the end") -> tuple[str, ...]:
-    timeout = step.wire.get("timeoutSeconds")
     failure = {"Continue": "goes on", "Abort": "ends the run"}.get(step.on_failure, code(step.on_failure))
-    return (
-        f"{mark}{code(step.name)}",
-        _does(step),
-        step.wire.get("description", ""),
-        f"{timeout:,} s" if timeout else "",
-        str(step.wire.get("maxAttempts", "")),
-        failure,
-        _then(step, over=over),
-    )
+    does = [f"*{_does(step)}*", *filter(None, [step.wire.get("description", "")])]
+    return f"{mark}{code(step.name)}", ". ".join(does), _limit(step), failure, _then(step, over=over)
+
+
+def _limit(step: Step) -> str:
+    """How long one attempt may take, and how many there are where there may be more than one."""
+    timeout, attempts = step.wire.get("timeoutSeconds"), step.wire.get("maxAttempts", 1)
+    return (f"{attempts} × {timeout:,} s" if attempts > 1 else f"{timeout:,} s") if timeout else ""
 
 
 def _does(step: Step) -> str:

@@ -1,6 +1,7 @@
 """The pages about operating a room know every metric and every alarm of it; alarms are counted right everywhere."""
 
 import ast
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -141,12 +142,12 @@ BACKUP = (ROOT / "docs" / "backup.md").read_text(encoding="utf-8")
 @pytest.mark.parametrize(("room", "output"), [("enrolment", "LedgerTable"), ("patching", "GuardTable")])
 def test_the_empty_table_of_the_page_is_that_of_the_template(room: str, output: str) -> None:
     [table] = of_type("AWS::DynamoDB::Table", stack=ROOMS[room]).values()
-    made = re.findall(r"aws dynamodb create-table (?:.*\\\n)*.*\n", BACKUP)
+    made = re.findall(r"^aws dynamodb create-table .*?(?=^(?:```|moorings ))", BACKUP, re.MULTILINE | re.DOTALL)
     command = made[list(ROOMS).index(room)]
 
     told = set(re.findall(r"AttributeName=(\w+),AttributeType=(\w)", command))
     assert told == {(each["AttributeName"], each["AttributeType"]) for each in table["AttributeDefinitions"]}
-    indexes = {each["IndexName"] for each in table.get("GlobalSecondaryIndexes", [])}
-    assert set(re.findall(r"IndexName=(\w+)", command)) == indexes
+    indexes = re.search(r"--global-secondary-indexes '(.*?)'", command, re.DOTALL)
+    assert (json.loads(indexes[1]) if indexes else []) == table.get("GlobalSecondaryIndexes", [])
     assert f"OutputKey=='{output}'" in BACKUP
     assert f"AttributeName={table['TimeToLiveSpecification']['AttributeName']}\n" in BACKUP

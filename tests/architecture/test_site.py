@@ -1,5 +1,7 @@
 """The manual as a site: every page has its place, and what is built from the pages holds by itself."""
 
+import ast
+import html
 import re
 import tomllib
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ import pytest
 from docs.generator import site
 from docs.generator.drawing import STYLE
 from docs.generator.site import DOCS
+from tests.architecture.repository import SOURCES
 
 CONFIGURATION = tomllib.loads((DOCS / site.CONFIGURATION).read_text(encoding="utf-8"))["project"]
 
@@ -99,3 +102,27 @@ def test_every_picture_is_shown_somewhere_and_loads_nothing(picture: Path) -> No
     assert [page for page in DOCS.rglob("*.md") if f"({name})" in page.read_text(encoding="utf-8")]
     assert not re.search(r"url\((?!#)|href=|<image|@import|@font-face", svg)
     assert "<title id=" in svg
+
+
+def _tables() -> set[tuple[str, ...]]:
+    """The headings of every table of the command line, as they are shown."""
+    found = set()
+    for module in (SOURCES / "moorings" / "cli").glob("*.py"):
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Tuple):
+                names = [str(each.value) for each in node.elts if isinstance(each, ast.Constant)]
+                found.add(tuple(name.removeprefix(">") for name in names))
+    return found
+
+
+@pytest.mark.parametrize("screen", sorted((DOCS / "screens").iterdir()), ids=lambda path: path.name)
+def test_a_picture_of_a_terminal_shows_the_tables_that_are_printed_now(screen: Path) -> None:
+    """It does not: take the pictures anew, `python -m docs.generator.screens`."""
+    lines: dict[str, str] = {}
+    for line, text in re.findall(r'<text [^>]*-line-([0-9]+)\)">([^<]*)</text>', screen.read_text(encoding="utf-8")):
+        lines[line] = f"{lines.get(line, '')}  {html.unescape(text)}".replace("\xa0", " ")
+    rows = [tuple(re.split(" {2,}", line.strip())) for line in lines.values()]
+    headings = {row for row in rows if len(row) > 1 and all(re.fullmatch("[A-Z][A-Z ()]+", cell) for cell in row)}
+
+    assert headings
+    assert headings <= _tables()

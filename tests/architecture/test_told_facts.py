@@ -14,6 +14,7 @@ from tests.architecture.repository import ROOT, pages, shown
 
 from localcloud.faults import Faults
 from moorings import settings
+from moorings.cli import demo_patching, demo_show
 from moorings.cli.door import EXITS
 from moorings.deploy import enrolment as deployment
 from moorings.deploy import templates
@@ -59,7 +60,7 @@ TOLD = [
     ("operate-enrolment.md", f"`LogRetentionDays` ({_default('LogRetentionDays')})"),
     ("migrate-enrolment.md", f"default `{_default('ApiGatewayStageName')}`"),
     ("deploy-enrolment.md", f"longer than {PARAMETERS['PackageSigningKey']['MaxLength']:,} characters"),
-    ("quickstart.md", "--stack-name moorings-demo"),
+    ("quickstart.md", f"the stacks are `{demo_show.STACK}` and `{demo_patching.STACK}`"),
     ("how-patching-works.md", f"everything known of it, for {model.RECORD_LIFE.days} days"),
     ("how-patching-works.md", f"and {model.GUARD_MARGIN / MINUTES:.0f} minutes. A second run"),
     ("how-patching-works.md", f"returns, within {function.LONGEST_CALL.total_seconds():.0f} seconds"),
@@ -237,8 +238,8 @@ def test_the_steps_and_commands_of_a_run_that_the_costs_count_are_those_of_the_r
 def test_the_sums_of_the_costs_are_sums(section: str, total: int) -> None:
     body = re.search(rf"^## {section}\n(.*?)^##", _page("cost.md"), re.MULTILINE | re.DOTALL)
     assert body
-    above, together, _ = re.split(r"\*\*together.*?about ([0-9]+) \$\*\*", body[1])
-    parts = [float(part) for part in re.findall(r"\| ([0-9.]+) \$ \|$", above, re.MULTILINE)]
+    above, together, _ = re.split(r"\*\*together.*?about \$([0-9]+)\*\*", body[1])
+    parts = [float(part) for part in re.findall(r"\| \$([0-9.]+) \|$", above, re.MULTILINE)]
 
     assert len(parts) > 6
     assert int(together) == total == round(sum(parts))
