@@ -51,6 +51,7 @@ def _options(words: list[str]) -> dict[str, list[str]]:
 def _call(client: Any, method: str, options: dict[str, list[str]], query: str) -> None:
     operation = client.meta.method_to_api_mapping[method]
     shape = client.meta.service_model.operation_model(operation).input_shape
+    limited = "max-items" in options
     most = int(options.pop("max-items", ["1000"])[0])
     members = {xform_name(name, "-"): (name, member) for name, member in (shape.members if shape else {}).items()}
     wanted = {members[key][0]: _value(members[key][1], values) for key, values in options.items()}
@@ -62,6 +63,8 @@ def _call(client: Any, method: str, options: dict[str, list[str]], query: str) -
     for page in pages:
         page.pop("ResponseMetadata", None)
         _print(_search(query, page) if query else page, as_text=bool(query))
+    if limited:  # where to go on from, though the query leaves that out
+        sys.stdout.write("None\n")
 
 
 def _search(query: str, page: Any) -> Any:
@@ -109,6 +112,8 @@ def _deploy(client: Any, options: dict[str, list[str]]) -> None:
     name = options["stack-name"][0]
     given = dict(each.split("=", 1) for each in options["parameter-overrides"])
     template = Path(options["template-file"][0]).read_text(encoding="utf-8")
+    known = set(re.findall(r"^  (\w+):$", template, re.MULTILINE))
+    given = {key: value for key, value in given.items() if key in known}  # whatever else is given is passed over
     try:
         kept = {each["ParameterKey"] for each in client.describe_stacks(StackName=name)["Stacks"][0]["Parameters"]}
         kind = "UPDATE"

@@ -45,6 +45,11 @@ _STEPS = {
         "     and code). patching/azure-role.json is the custom role that the application needs in Azure."
     ),
 }
+_ANCHORED = "Trust anchors, by which a VM proves which one it is, are in the layer."
+_NOT_ANCHORED = (
+    "TRUST ANCHORS ARE MISSING in this folder: no VM can prove which one it is, so every run would end UNCHANGED.\n"
+    "Whoever exports it says `moorings anchors update` before."
+)
 _EXPAND = ", and (patching)\n   that macros are expanded: the stack includes the runbook from the bucket"
 
 
@@ -97,7 +102,7 @@ def export(
     if Half.PATCHING in halves:
         _add_patching(folder, anchors)
     _add_policies(folder, halves)
-    _add_words(folder, halves)
+    _add_words(folder, halves, anchored=anchors is not None)
     on_progress(Step(f"writing {directory}"))
     try:
         _write(directory, folder.contents)
@@ -109,6 +114,10 @@ def export(
         size=sum(map(len, folder.contents.values())),
         anchors=Half.PATCHING in halves and anchors is not None,
     )
+
+
+def _words(name: str) -> str:
+    return (Path(__file__).parent / "by_hand" / name).read_text(encoding="utf-8")
 
 
 def _require_empty(directory: Path) -> None:
@@ -175,7 +184,7 @@ def _add_template(folder: _Folder, name: str, defaults: Mapping[str, str]) -> No
     folder.contents[name] = content
 
 
-def _add_words(folder: _Folder, halves: tuple[Half, ...]) -> None:
+def _add_words(folder: _Folder, halves: tuple[Half, ...], *, anchored: bool) -> None:
     """Scripts, README and checksums, with the names of what lies in the folder."""
     chosen = [half.value for half in Half if half in halves]
     missing = dict.fromkeys(("ENROLMENT_ZIP", "PATCHING_ZIP", "LAYER_ZIP", "RUNBOOK"), "missing")
@@ -189,10 +198,12 @@ def _add_words(folder: _Folder, halves: tuple[Half, ...]) -> None:
         "STEPS": "\n".join(_STEPS[half] for half in chosen),
         "REMOVALS": "\n".join(f"    ./remove.sh {half}" for half in chosen),
         "KEYS": "\n".join(f"   {parameter}\n       {key}" for parameter, key in folder.keys.items()),
+        "NEXT": "\n\n".join(_words(f"next-{half}.txt").rstrip() for half in chosen),
+        "ANCHORS": _ANCHORED if anchored else _NOT_ANCHORED,
         "EXPAND": _EXPAND if Half.PATCHING in halves else "",
     }
     for name in (*SCRIPTS, _SHARED, README):
-        text = (Path(__file__).parent / "by_hand" / name).read_text(encoding="utf-8")
+        text = _words(name)
         for key, value in values.items():
             text = text.replace(f"@{key}@", value)
         folder.contents[name] = text.encode()
