@@ -47,7 +47,7 @@ class Meanwhile(Tripwire):
 
     def __init__(self, *, call: str, invocation: int, at: int, act: Callable[[], None]) -> None:
         super().__init__(at=at, how="fault")
-        self._call, self._invocation, self._act = call, invocation, act
+        self._call, self._invocation, self.act = call, invocation, act
         self.inside = False
 
     def begins(self, event: Event) -> bool:
@@ -62,7 +62,7 @@ class Meanwhile(Tripwire):
         self.seen += 1
         if self.seen == self.at:
             self.tripped = what
-            self._act()
+            self.act()
 
 
 class Meeting:
@@ -211,6 +211,50 @@ def test_an_execution_listens_until_it_is_over_or_being_cancelled(status: str, o
 
 
 # -- the keeper
+
+PAUSES: dict[str, Callable[[SwiftStage], bool]] = {
+    "rolled-back": lambda stage: stage.azure.vms[stage.vm.key].power != "running",
+    "patched": lambda stage: "installed" in stage.node.disk,
+    "no-checkpoint": lambda stage: bool(stage.azure.snapshots),
+}
+
+
+def two_keepers(path: str, at: int) -> tuple[Meanwhile, World]:
+    """A run that is interrupted, and its keeper, which meets another one at its n-th sight."""
+    stage = SwiftStage()
+    stage.node.patch_time, stage.azure.operation_time = ONE_PAUSE * 3, ONE_PAUSE
+    PATHS[path].prepare(stage)
+
+    def second() -> None:
+        stage.upkeep.run(Deadline(stage.outside.clock, ONE_LOOK))
+
+    wire = Meanwhile(call="keeper", invocation=1, at=at, act=second)
+    world = World(stage, wire)
+    world.execution = stage.start(**BRISK)
+    stage.finish(world.execution, until=lambda: PAUSES[path](stage))
+    stage.failing_calls["report"] = 1
+    stage.engine.stop(world.execution)
+    stage.finish(world.execution)
+    wire.begins({"call": "keeper"})
+    world.keep(3)
+    world.keep_until_done()
+    return wire, world
+
+
+@exhaustive
+@pytest.mark.parametrize("path", PAUSES)
+def test_a_second_keeper_at_any_moment_leaves_nothing_and_alarms_nobody(path: str) -> None:
+    """Its schedule delivers at least once, and Lambda runs what failed again."""
+    at = 1
+    while (met := two_keepers(path, at))[0].tripped:
+        wire, world = met
+        try:
+            world.nothing_is_forgotten()
+        except AssertionError as error:
+            raise AssertionError(f"{wire.tripped} ({at}): {error}") from error
+        assert "UpkeepFailed" not in world.stage.notebook.metrics
+        at += 1
+    assert at > 20
 
 
 @pytest.fixture

@@ -73,15 +73,8 @@ def describe(ask: DescribeAsk, outside: Outside) -> Run:
     try:
         return _recorded(run, outside)
     except Overtaken:
-        _give_up_guard(run, outside)
+        outside.give_up_unless_needed(run)
         raise
-
-
-def _give_up_guard(run: Run, outside: Outside) -> None:
-    """Of a run that was reported while it was described: its record knows of no guard, so nobody else would."""
-    there = outside.records.load(run.execution)
-    if run.vm is not None and run.fence and there is not None and there.fence != run.fence:
-        outside.guards.release(run.vm, owner=run.execution, fence=run.fence)
 
 
 def _left_alone(run: Run, objection: Objection, outside: Outside) -> Run:

@@ -67,6 +67,13 @@ class Outside:
                 remedy="nothing: whoever took the VM over goes on with it",
             )
 
+    def give_up_unless_needed(self, run: Run) -> None:
+        """Give up the guard that was just taken for a run, if its record, which somebody else has written meanwhile, is
+        concluded or knows of none: nobody else would, and the VM would be shut to other runs for a while."""
+        there = self.records.load(run.execution)
+        if run.vm is not None and run.fence and there is not None and (there.phase is Phase.OVER or not there.fence):
+            self.guards.release(run.vm, owner=run.execution, fence=run.fence)
+
     def entered(self, run: Run, phase: Phase, what: str) -> Run:
         """The run in its next phase, with that moment in its timeline; not saved yet."""
         return replace(self.noted(run, what), phase=phase)

@@ -156,7 +156,14 @@ class Upkeep:
             return replace(run, fence=0)  # the VM is another run's by now
         until = outside.clock.now() + NEXT_STEP
         taken = outside.guards.take(run.vm, owner=run.execution, until=until, seen=seen)
-        return run if taken is None else outside.records.save(replace(run, fence=taken.fence))
+        if taken is None:
+            return run
+        ours = replace(run, fence=taken.fence)
+        try:
+            return outside.records.save(ours)
+        except Overtaken:
+            outside.give_up_unless_needed(ours)
+            raise
 
     def _tidied(self, run: Run) -> Run:
         now = self._outside.clock.now()
