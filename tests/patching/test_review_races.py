@@ -8,6 +8,8 @@ from tests.patching.stage import Stage
 
 from moorings.patching.model import Guard, VmRef
 
+OTHER = "99999999-2222-4333-8444-555555555555"
+
 
 @pytest.fixture
 def stage() -> Iterator[Stage]:
@@ -35,6 +37,21 @@ def test_two_tries_of_one_describe_share_the_guard(stage: Stage, moment: str) ->
 
     assert run.outputs["Report.Outcome"] == "PATCHED", run.outputs["Report.Reason"]
     assert stage.table.guards[stage.vm.key].owner == ""
+
+
+@pytest.mark.parametrize(("owner", "remedy"), [(OTHER, f"moorings patch status {OTHER}"), ("", "start it again")])
+def test_who_lost_the_guard_at_the_last_moment_is_told_what_to_do(stage: Stage, owner: str, remedy: str) -> None:
+    def lost(vm: VmRef, **_: object) -> None:
+        """Somebody else took it between the look and the write; and perhaps is done with it already."""
+        stage.table.guards[vm.key] = Guard(vm=vm.key, owner=owner, fence=1, until=stage.clock.now())
+
+    stage.table.take = lost  # type: ignore[method-assign,assignment]
+
+    run = stage.run()
+
+    assert run.outputs["Report.Outcome"] == "UNCHANGED"
+    assert "another run" in str(run.outputs["Report.Reason"])
+    assert remedy in str(run.outputs["Report.Remedy"])
 
 
 def recreated(stage: Stage) -> None:

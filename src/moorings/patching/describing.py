@@ -197,8 +197,10 @@ def _take_guard(run: Run, ref: VmRef, outside: Outside) -> int:
             raise _Objected(_in_progress(seen.owner))
     taken = outside.guards.take(ref, owner=run.execution, until=now + UNTIL_CHECKPOINT, seen=seen)
     taken = taken or outside.guards.of(ref)
-    if taken is None or taken.owner != run.execution:
-        raise _Objected(_in_progress("that began at the same moment"))
+    if taken is None or not taken.owner:
+        raise _Objected(Objection("another run has just worked on this VM", "start it again"))
+    if taken.owner != run.execution:
+        raise _Objected(_in_progress(taken.owner))
     return taken.fence
 
 
