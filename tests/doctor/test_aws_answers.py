@@ -126,8 +126,64 @@ def test_the_clock_is_held_against_the_answers_date(told: str, ahead: timedelta 
         "Arn": ROLE, "Account": "111122223333", "UserId": "AROAEXAMPLE",
         "ResponseMetadata": {"HTTPHeaders": {"date": told} if told else {}},
     }  # fmt: skip
-    with _answering("sts", lambda stub: stub.add_response("get_caller_identity", answer)) as probes:
-        assert probes.caller() == Caller(arn=ROLE, account="111122223333", ahead=ahead)
+
+    def tell(stub: Stubber) -> None:
+        stub.add_response("get_caller_identity", answer)
+        stub.add_response("get_caller_identity", answer)
+
+    with _answering("sts", tell) as probes:
+        assert probes.caller() == Caller(arn=ROLE, account="111122223333")
+        assert probes.ahead() == ahead
+
+
+def test_a_refusal_because_of_the_clock_is_dated_too() -> None:
+    dated = {"HTTPHeaders": {"date": "Sun, 22 Nov 2026 11:40:00 GMT"}}
+
+    def tell(stub: Stubber) -> None:
+        stub.add_client_error("get_caller_identity", "SignatureDoesNotMatch", "expired", response_meta=dated)
+
+    with _answering("sts", tell) as probes:
+        assert probes.ahead() == timedelta(minutes=20)
+
+
+def test_a_role_is_found_with_its_path() -> None:
+    arn = "arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_Admin_0123456789abcdef"
+    described = {
+        "Path": "/aws-reserved/sso.amazonaws.com/", "RoleName": "r", "RoleId": "AROAEXAMPLEEXAMPLE", "Arn": arn,
+        "CreateDate": NOW,
+    }  # fmt: skip
+
+    def tell(stub: Stubber) -> None:
+        stub.add_response("get_role", {"Role": described}, {"RoleName": "r"})
+        stub.add_client_error("get_role", "NoSuchEntity")
+        stub.add_client_error("get_role", "AccessDenied", "no")
+
+    with _answering("iam", tell) as probes:
+        assert probes.role("r") == arn
+        assert probes.role("r") is None
+        assert isinstance(probes.role("r"), Unseen)
+
+
+def test_each_call_that_is_not_allowed_is_named_for_itself() -> None:
+    """The right of that name is what is missing."""
+
+    def tell(stub: Stubber) -> None:
+        stub.add_response("get_bucket_versioning", {})
+        stub.add_client_error("get_bucket_encryption", "AccessDenied", "no")
+
+    with _answering("s3", tell) as probes:
+        probes._aws._account = "111122223333"
+        assert probes.bucket("b") == Unseen("s3:GetEncryptionConfiguration is not allowed: no")
+
+    with _answering("lambda", lambda stub: stub.add_client_error("invoke", "AccessDeniedException", "no")) as probes:
+        assert probes.asked("f", {}) == Unseen("lambda:InvokeFunction is not allowed: no")
+
+    with _answering("sns", lambda stub: stub.add_client_error("list_subscriptions_by_topic", "AuthorizationError")) as (
+        probes
+    ):
+        denied = probes.subscriptions("t")
+        assert isinstance(denied, Unseen)
+        assert denied.why.startswith("sns:ListSubscriptionsByTopic is not allowed")
 
 
 def test_a_setting_of_systems_manager() -> None:

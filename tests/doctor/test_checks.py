@@ -1,12 +1,17 @@
 """What the doctor makes of what was seen: states, meanings and commands, without any cloud."""
 
+import shlex
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
+import botocore.session
 import pytest
+from botocore import xform_name
+from typer.core import TyperGroup
 
+from moorings.cli.main import command as tree
 from moorings.deploy import templates
 from moorings.deploy.rights import Place, Statement, statements
 from moorings.doctor import checks_account as account
@@ -39,7 +44,7 @@ from moorings.doctor.service import examine
 PLACE = Place(account="111122223333", region="eu-central-1")
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 DENIED = Unseen("ssm:GetServiceSetting is not allowed")
-ROLE = Caller(arn="arn:aws:sts::111122223333:assumed-role/Deployer/me", account="111122223333", ahead=timedelta(0))
+ROLE = Caller(arn="arn:aws:sts::111122223333:assumed-role/Deployer/me", account="111122223333")
 TOPIC = "arn:aws:sns:eu-central-1:111122223333:alarms"
 URL = "https://abc.execute-api.eu-central-1.amazonaws.com/lambdastage"
 STACK = StackFacts(
@@ -57,8 +62,9 @@ STACK = StackFacts(
     template=templates.read(templates.STACK),
 )  # fmt: skip
 KEEPER = STACK.resources[0]
+DECLARED = stacks.wanted(STACK, "KeeperFunction").variables
 AS_DEPLOYED = Function(
-    name="keeper-1", variables=frozenset({"MOORINGS_TABLE", "MOORINGS_STACK"}),
+    name="keeper-1", variables=DECLARED,
     state="Active", last_update="Successful",
     settings={
         "Runtime": "python3.13", "Handler": "moorings.enrolment.keeper.handler", "Timeout": "300", "MemorySize": "256",
@@ -66,7 +72,7 @@ AS_DEPLOYED = Function(
 )  # fmt: skip
 SEEN = quotas.Seen(
     planned=0, tier="standard", nodes=12, automations=100.0, adaptive="False", throughput="false",
-    functions=LambdaLimits(total=1_000, unreserved=900), enrolment=None,
+    functions=LambdaLimits(total=1_000, unreserved=900), enrolment="en",
 )  # fmt: skip
 
 
@@ -75,19 +81,56 @@ def _of(findings: list[Finding], check: str) -> Finding:
     for each in findings:
         assert each.check in CHECKS
         assert each.state is State.OK or (each.means and each.command), each
+        assert _options_of(each.command) <= _known_to(each.command), each.command
     (found,) = [each for each in findings if each.check == check]
     return found
 
 
-def test_nobody_signed_in_has_to_sign_in() -> None:
-    assert _of(account.identity(Unseen("no credentials")), "caller").state is State.ACT
+def _options_of(command: str) -> set[str]:
+    return {word for word in shlex.split(command) if word.startswith("--")}
+
+
+def _known_to(command: str) -> set[str]:
+    """The options that there are for a command of AWS or of ours, by the SDK's models and by our own tree."""
+    match command.split():
+        case ["aws", "configure" | "sso", *_]:
+            return set()  # the CLI's own, without options
+        case ["aws", service, operation, *_]:
+            model = botocore.session.get_session().get_service_model({"s3api": "s3"}.get(service, service))
+            name = {xform_name(each, "-"): each for each in model.operation_names}[operation]
+            shape = model.operation_model(name).input_shape
+            known = {f"--{xform_name(each, '-')}" for each in (shape.members if shape else {})}
+            flags = {f"--no-{each.removeprefix('--')}" for each in known}
+            return known | flags | {"--query", "--output", "--notification-endpoint"}
+        case ["moorings", *words]:
+            found: Any = tree
+            for word in words:
+                if not isinstance(found, TyperGroup):
+                    break
+                found = found.commands[word]
+            return {option for each in found.params for option in (*each.opts, *each.secondary_opts)}
+        case _:
+            return _options_of(command)  # of the system, or of Azure's CLI
+
+
+@pytest.mark.parametrize(
+    ("why", "command"),
+    [
+        ("sts:GetCallerIdentity needs AWS credentials: Unable to locate credentials", "aws configure"),
+        ("sts:GetCallerIdentity needs AWS credentials: The SSO session has expired", "aws sso login"),
+        ("Could not connect to the endpoint URL: x", "aws sts get-caller-identity"),
+    ],
+)
+def test_nobody_signed_in_has_to_sign_in(why: str, command: str) -> None:
+    found = _of(account.identity(Unseen(why)), "caller")
+
+    assert (found.state, found.command) == (State.ACT, command)
 
 
 @pytest.mark.parametrize(("seconds", "state"), [(0, State.OK), (59, State.OK), (-61, State.ACT), (400, State.ACT)])
 def test_a_clock_may_be_a_minute_off(seconds: int, state: State) -> None:
-    skewed = replace(ROLE, ahead=timedelta(seconds=seconds))
-
-    assert _of(account.clock(skewed), "clock-skew").state is state
+    assert _of(account.clock(timedelta(seconds=seconds)), "clock-skew").state is state
+    assert _of(account.clock(None), "clock-skew").state is State.UNKNOWN
 
 
 def _statement(sid: str) -> Statement:
@@ -119,15 +162,20 @@ def test_rights_that_nobody_may_simulate_are_unknown_and_root_needs_none() -> No
     ("changes", "state"),
     [
         ({}, State.OK),
-        ({"planned": 1_000}, State.ADVICE),
-        ({"planned": 1_001}, State.ACT),
+        ({"planned": 1_000}, State.OK),
+        ({"planned": 1_001}, State.UNKNOWN),
+        ({"planned": 5_000, "nodes": 1_000}, State.UNKNOWN),
+        ({"planned": 5_000, "nodes": 1_001}, State.OK),
         ({"nodes": 1_200, "tier": "advanced"}, State.OK),
         ({"planned": 5_000, "tier": "advanced"}, State.OK),
         ({"tier": DENIED}, State.UNKNOWN),
         ({"nodes": DENIED}, State.UNKNOWN),
     ],
 )
-def test_the_standard_tier_ends_at_a_thousand_nodes(changes: dict[str, Any], state: State) -> None:
+def test_a_plan_beyond_the_standard_tier_is_not_judged_until_more_nodes_are_there(
+    changes: dict[str, Any], state: State
+) -> None:
+    """AWS says that the limit went; whoever runs what this prints, pays for the other tier."""
     assert _of(quotas.quotas(replace(SEEN, **changes)), "hybrid-tier").state is state
 
 
@@ -148,18 +196,25 @@ def test_a_fleet_that_takes_longer_than_a_day_is_told(changes: dict[str, Any], s
 @pytest.mark.parametrize(
     ("limits", "standing", "state"),
     [
-        (LambdaLimits(total=1_000, unreserved=1_000), None, State.OK),
-        (LambdaLimits(total=10, unreserved=10), None, State.ACT),
+        (LambdaLimits(total=1_000, unreserved=1_000), "en", State.OK),
+        (LambdaLimits(total=10, unreserved=10), "en", State.ACT),
         (LambdaLimits(total=150, unreserved=100), STACK, State.OK),
-        (DENIED, None, State.UNKNOWN),
+        (DENIED, "en", State.UNKNOWN),
     ],
 )
 def test_a_new_account_may_have_too_few_environments(
-    limits: LambdaLimits | Unseen, standing: StackFacts | None, state: State
+    limits: LambdaLimits | Unseen, standing: StackFacts | str, state: State
 ) -> None:
     seen = replace(SEEN, functions=limits, enrolment=standing)
 
     assert _of(quotas.quotas(seen), "lambda-concurrency").state is state
+
+
+@pytest.mark.parametrize(("total", "desired"), [(10, 1_000), (1_000, 1_100)])
+def test_more_environments_are_asked_for_than_there_are(total: int, desired: int) -> None:
+    seen = replace(SEEN, functions=LambdaLimits(total=total, unreserved=min(total, 120)))
+
+    assert _of(quotas.quotas(seen), "lambda-concurrency").command.endswith(f" --desired-value {desired}")
 
 
 def test_more_servers_than_an_hours_grants_are_told() -> None:
@@ -221,6 +276,8 @@ def test_a_private_api_is_not_judged_from_outside(addresses: tuple[str, ...], co
         ("ROLLBACK_COMPLETE", State.ACT, "moorings enrolment deploy"),
         ("UPDATE_ROLLBACK_COMPLETE", State.ACT, "moorings enrolment deploy"),
         ("UPDATE_ROLLBACK_FAILED", State.ACT, "aws cloudformation continue-update-rollback"),
+        ("UPDATE_FAILED", State.ACT, "aws cloudformation rollback-stack"),
+        ("IMPORT_ROLLBACK_FAILED", State.ACT, "aws cloudformation describe-stack-events"),
         ("DELETE_FAILED", State.ACT, "moorings enrolment remove"),
     ],
 )
@@ -231,6 +288,26 @@ def test_a_stack_that_does_not_stand_says_how_to_go_on(status: str, state: State
     assert found.command.startswith(command)
 
 
+def test_what_failed_in_a_stack_that_stands_is_no_failed_creation() -> None:
+    left = replace(KEEPER, status="DELETE_FAILED")
+
+    found = _of(stacks.status(stacks.ENROLMENT, STACK.name, replace(STACK, resources=(left,))), "stack-status")
+
+    assert (found.state, found.what) == (State.ACT, "is CREATE_COMPLETE; KeeperFunction failed")
+    assert "creation" not in found.means
+
+
+def test_patching_whose_creation_failed_keeps_no_scopes_so_they_are_said_again() -> None:
+    failed = replace(
+        STACK, name="pa", status="ROLLBACK_COMPLETE", parameters={"AllowedScopes": "/subscriptions/1,/subscriptions/2"}
+    )
+
+    found = _of(stacks.status(stacks.PATCHING, "pa", failed), "stack-status")
+
+    scopes = "--scope /subscriptions/1 --scope /subscriptions/2"
+    assert found.command == f"moorings patch deploy --stack-name pa {scopes}"
+
+
 def test_a_stack_that_is_not_there_is_no_fault() -> None:
     assert _of(stacks.status(stacks.PATCHING, "p", None), "stack-status").state is State.ADVICE
 
@@ -239,7 +316,7 @@ def test_the_template_tells_a_functions_settings_with_the_stacks_parameters() ->
     expected = stacks.wanted(STACK, "KeeperFunction")
 
     assert expected.settings == AS_DEPLOYED.settings
-    assert expected.variables >= AS_DEPLOYED.variables
+    assert {"MOORINGS_TABLE", "MOORINGS_STACK", "MOORINGS_DEFAULT_CONFIGURATION"} <= expected.variables
 
 
 def test_a_function_as_deployed_is_well() -> None:
@@ -252,7 +329,8 @@ def test_a_function_as_deployed_is_well() -> None:
     ("changed", "check", "word"),
     [
         (replace(AS_DEPLOYED, settings={**AS_DEPLOYED.settings, "Timeout": "3"}), "function-drift", "Timeout is 3"),
-        (replace(AS_DEPLOYED, variables=frozenset({"DEBUG"})), "function-drift", "DEBUG"),
+        (replace(AS_DEPLOYED, variables=DECLARED | {"DEBUG"}), "function-drift", "variables added: DEBUG"),
+        (replace(AS_DEPLOYED, variables=DECLARED - {"MOORINGS_TABLE"}), "function-drift", "missing: MOORINGS_TABLE"),
         (replace(AS_DEPLOYED, state="Failed", reason="no such layer"), "function-state", "no such layer"),
         (replace(AS_DEPLOYED, last_update="Failed"), "function-state", "Failed"),
         (None, "function-state", "gone"),
@@ -294,7 +372,16 @@ ALARM = Alarm(name="alarm-1", state="OK", reason="", actions_enabled=True)
     ],
 )
 def test_alarms_are_there_on_and_quiet(alarms: Any, check: str, state: State) -> None:
-    assert _of(stacks.alarms(STACK, alarms), check).state is state
+    assert _of(stacks.alarms(stacks.ENROLMENT, STACK, alarms), check).state is state
+
+
+def test_an_alarm_that_rings_is_told_even_if_somebody_has_turned_it_off() -> None:
+    found = stacks.alarms(
+        stacks.ENROLMENT, STACK, {"alarm-1": replace(ALARM, state="ALARM", reason="5 errors", actions_enabled=False)}
+    )
+
+    assert [each.what for each in found] == ["tells nobody", "in ALARM: 5 errors"]
+    assert "docs/alarms.md, KeeperErrorsAlarm (enrolment)" in found[1].means
 
 
 @pytest.mark.parametrize(
@@ -314,6 +401,50 @@ def test_alarms_without_a_topic_are_worth_knowing() -> None:
     silent = replace(STACK, parameters={})
 
     assert _of(stacks.heard(stacks.ENROLMENT, silent, {}), "alarms-heard").state is State.ADVICE
+
+
+def test_every_command_that_deploys_says_the_way_in() -> None:
+    """As the command line asks for it each time."""
+    storm = replace(SEEN, planned=5_000, enrolment=STACK)
+    told = [
+        _of(quotas.quotas(storm), "api-throttle").command,
+        _of(quotas.quotas(replace(storm, enrolment="en")), "api-throttle").command,
+        _of(network.endpoint(STACK, None, region="eu-central-1"), "vpc-endpoint").command,
+        _of(network.endpoint(STACK, replace(ENDPOINT, private_dns=False), region="x"), "vpc-endpoint").command,
+    ]
+
+    again = "moorings enrolment deploy --stack-name moorings-enrolment"
+    way_in = "--vpc-endpoint vpce-0123456789abcdef0 --no-allow-network-proof"
+    assert told == [
+        f"{again} {way_in} --parameter DefaultPoolGrantsPerHour=5000",
+        "moorings enrolment deploy --stack-name en --vpc VPC --subnet SUBNET --cidr CIDR --allow-network-proof"
+        " --parameter DefaultPoolGrantsPerHour=5000",
+        f"{again} --vpc-endpoint VPCE --no-allow-network-proof",
+        f"{again} {way_in} --parameter InvokeUrlStyle=endpoint-host",
+    ]
+
+
+def test_what_was_changed_by_hand_is_put_back_or_shown_by_one_command_of_any_aws_cli() -> None:
+    slow = replace(AS_DEPLOYED, settings={**AS_DEPLOYED.settings, "Timeout": "3", "MemorySize": "128"})
+    look = "aws cloudformation detect-stack-resource-drift --stack-name moorings-enrolment --logical-resource-id"
+
+    told = [
+        _of(stacks.function(stacks.ENROLMENT, STACK, KEEPER, slow), "function-drift").command,
+        _of(
+            stacks.function(stacks.ENROLMENT, STACK, KEEPER, replace(slow, variables=frozenset())), "function-drift"
+        ).command,
+        _of(stacks.alarms(stacks.ENROLMENT, STACK, {}), "alarms-there").command,
+        *(each.command for each in stacks.keeper(stacks.ENROLMENT, STACK, schedule=None, logged=None, now=NOW)),
+    ]
+
+    assert told == [
+        "aws lambda update-function-configuration --function-name keeper-1 --timeout 300 --memory-size 256",
+        f"{look} KeeperFunction",
+        f"{look} KeeperErrorsAlarm",
+        f"{look} KeeperSchedule",
+        "aws logs filter-log-events --log-group-name /aws/lambda/keeper --start-time 1795345200000"
+        " --query 'events[].message' --output text",
+    ]
 
 
 def test_the_command_that_deploys_can_be_run_as_it_stands() -> None:
@@ -370,8 +501,8 @@ def test_a_federated_stack_needs_the_accounts_issuer(issues: Any, federated: boo
 def test_a_runtime_without_the_call_is_told_apart_from_other_failures() -> None:
     old = Unseen("'STS' object has no attribute 'get_web_identity_token'")
 
-    assert _of(credentials.sign_in(STACK, old, "f"), "azure-sign-in").state is State.ACT
-    assert _of(credentials.sign_in(STACK, Unseen("timed out"), "f"), "azure-sign-in").state is State.UNKNOWN
+    assert _of(credentials.sign_in(STACK, old, "f", now=NOW), "azure-sign-in").state is State.ACT
+    assert _of(credentials.sign_in(STACK, Unseen("timed out"), "f", now=NOW), "azure-sign-in").state is State.UNKNOWN
 
 
 def test_what_the_function_says_of_its_credentials_is_passed_on_and_nothing_of_the_vm_that_cannot_be() -> None:
@@ -381,10 +512,10 @@ def test_what_the_function_says_of_its_credentials_is_passed_on_and_nothing_of_t
             {"subject": "vm", "state": "wrong", "what": "Azure shows no VM", "remedy": "check the id"},
         ]
     }
-    found = _of(credentials.sign_in(STACK, answer, "f"), "azure-sign-in")
+    found = _of(credentials.sign_in(STACK, answer, "f", now=NOW), "azure-sign-in")
 
     assert (found.state, found.what, found.means) == (State.ACT, "AADSTS700016", "name the application")
-    assert credentials.sign_in(STACK, None, "f") == []
+    assert credentials.sign_in(STACK, None, "f", now=NOW) == []
 
 
 def test_a_bucket_that_is_open_says_how_to_close_it() -> None:
@@ -413,6 +544,10 @@ class _Holder:
         brought = dict(question.context)
         pairs = [(action, resource) for action in question.actions for resource in question.resources]
         return {pair: any(_allows(each, pair, brought) for each in self._held) for pair in pairs}
+
+    def role(self, name: str) -> str:
+        assert name == "Deployer"
+        return "arn:aws:iam::111122223333:role/Deployer"
 
     def __getattr__(self, name: str) -> Any:
         return lambda *_: ROLE if name == "caller" else None
@@ -487,6 +622,81 @@ def test_a_right_that_holds_for_direct_calls_alone_is_none_for_cloudformation() 
     )
 
     assert ": needed to make the dashboards;" in found.means
+
+
+class _Signed:
+    """A session of a role that has a path, as IAM Identity Center makes them; `found`: what IAM says of the role."""
+
+    def __init__(self, found: str | Unseen | None) -> None:
+        self._found = found
+        self.asked: set[str] = set()
+
+    def role(self, name: str) -> str | Unseen | None:
+        assert name == "Deployer"
+        return self._found
+
+    def simulated(self, arn: str, question: Question) -> dict[tuple[str, str], bool]:
+        self.asked.add(arn)
+        return {(action, resource): True for action in question.actions for resource in question.resources}
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *_: ROLE if name == "caller" else None
+
+
+IN_A_PATH = "arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/Deployer"
+
+
+@pytest.mark.parametrize(
+    ("found", "asked"),
+    [(IN_A_PATH, IN_A_PATH), (DENIED, "arn:aws:iam::111122223333:role/Deployer")],
+)
+def test_rights_are_asked_of_the_role_behind_a_session_with_its_path(found: str | Unseen, asked: str) -> None:
+    probes: Any = _Signed(found)
+
+    assert examine(RIGHTS, probes).well
+    assert probes.asked == {asked}
+
+
+class _Cut:
+    """Nobody is signed in; whatever else is asked of AWS would have to wait for nothing."""
+
+    def caller(self) -> Unseen:
+        return Unseen("sts:GetCallerIdentity refused the AWS credentials: Signature expired")
+
+    def ahead(self) -> timedelta:
+        return timedelta(minutes=20)
+
+    def anchors(self) -> None:
+        return None
+
+
+def test_whoever_is_not_signed_in_is_told_that_once_and_what_lies_on_this_computer() -> None:
+    """The clock among it, which may be the reason: even a refusal is dated."""
+    probes: Any = _Cut()
+
+    told = [(each.check, each.state) for each in examine(replace(RIGHTS, groups=frozenset(Group)), probes).findings]
+
+    assert told == [("caller", State.ACT), ("clock-skew", State.ACT), ("anchors", State.ADVICE)]
+    (alone,) = examine(replace(RIGHTS, groups=frozenset({Group.QUOTAS})), probes).findings
+    assert alone.check == "caller"
+
+
+def test_a_topic_of_both_halves_is_told_of_once() -> None:
+    class Shared(_Blind):
+        def stack(self, _name: str) -> Any:
+            return replace(STACK, name="one", resources=())
+
+        def alarms(self, _names: Any) -> dict[str, Alarm]:
+            return {}
+
+        def subscriptions(self, _topic: str) -> Subscriptions:
+            return Subscriptions(confirmed=0, pending=0)
+
+    probes: Any = Shared()
+
+    report = examine(replace(RIGHTS, groups=frozenset({Group.ALARMS})), probes)
+
+    assert [each.subject for each in report.needing_action] == [TOPIC]
 
 
 class _Blind:

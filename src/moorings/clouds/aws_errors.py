@@ -25,7 +25,8 @@ THROTTLED = frozenset(
         "EC2ThrottledException",
     }
 )
-DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"})
+# The last is SNS's word.
+DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "AuthorizationError"})
 RETRY_AFTER = timedelta(seconds=2)
 
 

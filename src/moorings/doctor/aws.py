@@ -3,12 +3,12 @@
 import json
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from cryptography import x509
 
 from moorings.clock import Clock
@@ -31,10 +31,18 @@ from moorings.doctor.model import (
 )
 from moorings.doctor.rights import Answers, Question
 from moorings.errors import MooringsError
+from moorings.nodes.aws import SsmFleet
 
 T = TypeVar("T")
 _GONE = frozenset(
-    {"ResourceNotFoundException", "ParameterNotFound", "NoSuchBucket", "404", "InvalidVpcEndpointId.NotFound"}
+    {
+        "ResourceNotFoundException",
+        "ParameterNotFound",
+        "NoSuchBucket",
+        "404",
+        "InvalidVpcEndpointId.NotFound",
+        "NoSuchEntity",
+    }
 )
 _NONE_SET = frozenset({"ServerSideEncryptionConfigurationNotFoundError", "NoSuchPublicAccessBlockConfiguration"})
 _AT_ONCE = 100  # alarm names, and actions to simulate, in one call
@@ -55,11 +63,25 @@ class AwsProbes:
     def caller(self) -> Caller | Unseen:
         def ask() -> Caller:
             told = self._aws.client("sts").get_caller_identity()
-            date = told["ResponseMetadata"]["HTTPHeaders"].get("date", "")
-            ahead = self._clock.now() - parsedate_to_datetime(date) if date else None
-            return Caller(arn=str(told["Arn"]), account=str(told["Account"]), ahead=ahead)
+            return Caller(arn=str(told["Arn"]), account=str(told["Account"]))
 
         return _seen("sts:GetCallerIdentity", ask)
+
+    def ahead(self) -> timedelta | None:
+        try:
+            told = self._aws.client("sts").get_caller_identity()
+        except ClientError as error:  # such as one because of the clock
+            told = error.response
+        except (BotoCoreError, MooringsError):
+            return None
+        date = told["ResponseMetadata"].get("HTTPHeaders", {}).get("date", "")
+        return self._clock.now() - parsedate_to_datetime(date) if date else None
+
+    def role(self, name: str) -> str | Unseen | None:
+        def ask() -> str:
+            return str(self._aws.client("iam").get_role(RoleName=name)["Role"]["Arn"])
+
+        return _if_there("iam:GetRole", ask)
 
     def simulated(self, arn: str, question: Question) -> Answers | Unseen:
         def ask() -> Answers:
@@ -102,9 +124,7 @@ class AwsProbes:
 
     def managed_nodes(self) -> int | Unseen:
         def ask() -> int:
-            pages = self._aws.client("ssm").get_paginator("describe_instance_information")
-            filters = [{"Key": "ResourceType", "Values": ["ManagedInstance"]}]
-            return sum(len(page["InstanceInformationList"]) for page in pages.paginate(Filters=filters))
+            return sum(1 for _ in SsmFleet(client=self._aws.client("ssm")).nodes())
 
         return _seen("ssm:DescribeInstanceInformation", ask)
 
@@ -214,14 +234,16 @@ class AwsProbes:
                 return answer
             return Unseen(str(answer.get("errorMessage", "it failed")) if isinstance(answer, dict) else "no answer")
 
-        return _seen("lambda:Invoke", ask)
+        return _seen("lambda:InvokeFunction", ask)
 
     def bucket(self, name: str) -> Bucket | Unseen | None:
         def ask() -> Bucket:
             s3, owner = self._aws.client("s3"), {"Bucket": name, "ExpectedBucketOwner": self._aws.account}
             versioned = s3.get_bucket_versioning(**owner).get("Status") == "Enabled"
-            encrypted = _or_none(lambda: s3.get_bucket_encryption(**owner)) is not None
-            block = _or_none(lambda: s3.get_public_access_block(**owner)) or {}
+            with calling("s3:GetEncryptionConfiguration"):
+                encrypted = _or_none(lambda: s3.get_bucket_encryption(**owner)) is not None
+            with calling("s3:GetBucketPublicAccessBlock"):
+                block = _or_none(lambda: s3.get_public_access_block(**owner)) or {}
             settings = block.get("PublicAccessBlockConfiguration", {})
             private = bool(settings) and all(settings.values())
             return Bucket(name=name, encrypted=encrypted, versioned=versioned, private=private)

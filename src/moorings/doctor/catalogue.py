@@ -24,7 +24,7 @@ CHECKS: Mapping[str, Check] = {
     "rights": Check(
         group=Group.RIGHTS,
         looks_at="every action that deploying, looking and removing need, by name",
-        calls=("iam:SimulatePrincipalPolicy",),
+        calls=("iam:SimulatePrincipalPolicy", "iam:GetRole"),
     ),
     "clock-skew": Check(
         group=Group.CLOCK,
@@ -34,7 +34,7 @@ CHECKS: Mapping[str, Check] = {
     ),
     "hybrid-tier": Check(
         group=Group.QUOTAS,
-        looks_at="managed nodes now and planned, against the 1,000 of the standard tier",
+        looks_at="managed nodes now and planned, against the 1,000 that the standard tier may end at",
         calls=("ssm:GetServiceSetting", "ssm:DescribeInstanceInformation"),
     ),
     "automation-concurrency": Check(

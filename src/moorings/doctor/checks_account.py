@@ -22,7 +22,7 @@ def identity(caller: Caller | Unseen) -> list[Finding]:
                 subject="identity",
                 what=caller.why,
                 means="nothing can be deployed or looked at",
-                command="aws configure sso",
+                command=_sign_in(caller.why),
             )
         ]
     if caller.is_root:
@@ -39,9 +39,16 @@ def identity(caller: Caller | Unseen) -> list[Finding]:
     return [Finding(check="caller", state=State.OK, subject=caller.arn, what=f"signed in to account {caller.account}")]
 
 
-def clock(caller: Caller | Unseen) -> list[Finding]:
-    """This computer's clock."""
-    if isinstance(caller, Unseen) or caller.ahead is None:
+def _sign_in(why: str) -> str:
+    """Whoever signs in by IAM Identity Center is told so by boto3; else a refusal may have other reasons than who."""
+    if "credentials" not in why:
+        return "aws sts get-caller-identity"
+    return "aws sso login" if "sso" in why.lower() else "aws configure"
+
+
+def clock(ahead: timedelta | None) -> list[Finding]:
+    """This computer's clock, so much ahead of AWS's; None: AWS told no time."""
+    if ahead is None:
         return [
             Finding(
                 check="clock-skew",
@@ -52,10 +59,10 @@ def clock(caller: Caller | Unseen) -> list[Finding]:
                 command="timedatectl",
             )
         ]
-    seconds = abs(caller.ahead.total_seconds())
-    if abs(caller.ahead) <= LARGEST_SKEW:
+    seconds = abs(ahead.total_seconds())
+    if abs(ahead) <= LARGEST_SKEW:
         return [Finding(check="clock-skew", state=State.OK, subject="clock", what=f"within {seconds:.0f} s of AWS's")]
-    way = "ahead of" if caller.ahead > timedelta(0) else "behind"
+    way = "ahead of" if ahead > timedelta(0) else "behind"
     return [
         Finding(
             check="clock-skew",
@@ -69,18 +76,18 @@ def clock(caller: Caller | Unseen) -> list[Finding]:
 
 
 def role_of(arn: str) -> str:
-    """The identity that policies hang on: of a role's session the role, as IAM simulates no sessions.
-
-    A session's ARN does not tell the role's path: for a role with a path, IAM says that there is none.
-    """
-    head, mark, rest = arn.partition(":assumed-role/")
-    return f"{head.replace(':sts:', ':iam:')}:role/{rest.partition('/')[0]}" if mark else arn
+    """The name of the role whose session this is; empty if it is none."""
+    return arn.partition(":assumed-role/")[2].partition("/")[0]
 
 
-def rights(caller: Caller | Unseen, missing: Sequence[Missing] | Unseen) -> list[Finding]:
+def without_session(arn: str) -> str:
+    """The identity behind a session, if it is a role without a path; else as it is."""
+    role = role_of(arn)
+    return f"{arn.partition(':assumed-role/')[0].replace(':sts:', ':iam:')}:role/{role}" if role else arn
+
+
+def rights(caller: Caller, missing: Sequence[Missing] | Unseen) -> list[Finding]:
     """What is not allowed, statement by statement of the deployer's policy, every action by name."""
-    if isinstance(caller, Unseen):
-        return []
     if caller.is_root:
         what = "root needs no rights; policies of an organization were not looked at"
         return [Finding(check="rights", state=State.OK, subject="rights", what=what)]

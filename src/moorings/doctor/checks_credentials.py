@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from moorings.doctor.checks_stacks import logged_since
 from moorings.doctor.model import Bucket, Finding, Parameter, StackFacts, State, Unseen
 
 NEAR_END = timedelta(days=30)
@@ -107,9 +108,11 @@ def federation(stack: StackFacts, issues: bool | Unseen, *, federated: bool) -> 
     return [Finding(check=check, state=State.OK, subject="federation", what="this account issues web identities")]
 
 
-def sign_in(stack: StackFacts, answer: Mapping[str, Any] | Unseen | None, function: str) -> list[Finding]:
+def sign_in(
+    stack: StackFacts, answer: Mapping[str, Any] | Unseen | None, function: str, *, now: datetime
+) -> list[Finding]:
     """What the function says when it is asked to sign in; None: it has nothing to sign in with."""
-    log = f"aws logs tail {stack.outputs.get('FunctionLogGroup', '')} --since 10m"
+    log = logged_since(stack.outputs.get("FunctionLogGroup", ""), now - timedelta(minutes=10))
     if answer is None:
         return []
     if isinstance(answer, Unseen):

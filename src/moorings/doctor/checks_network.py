@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from moorings.doctor.checks_stacks import ENROLMENT
 from moorings.doctor.model import Endpoint, Finding, StackFacts, State, Unseen, Vpc
 
 _AVAILABLE = "available"
@@ -56,7 +57,7 @@ def endpoint(stack: StackFacts, found: Endpoint | Unseen | None, *, region: str)
     if found is None:
         return [
             _endpoint(State.ACT, wanted, "is gone", "the API denies every other way in: no server can enrol",
-                      f"moorings enrolment deploy --stack-name {stack.name} --vpc-endpoint VPCE")
+                      ENROLMENT.deploy(stack, endpoint="VPCE"))
         ]  # fmt: skip
     look = f"aws ec2 describe-vpc-endpoints --vpc-endpoint-ids {wanted}"
     if found.service != f"com.amazonaws.{region}.execute-api" and not found.service.endswith(".execute-api"):
@@ -68,7 +69,7 @@ def endpoint(stack: StackFacts, found: Endpoint | Unseen | None, *, region: str)
         return [
             _endpoint(State.ACT, wanted, "has no private DNS names, which the API's URL uses",
                       "the URL leads to the internet and is refused there",
-                      f"moorings enrolment deploy --stack-name {stack.name} --parameter InvokeUrlStyle=endpoint-host")
+                      ENROLMENT.deploy(stack, " --parameter InvokeUrlStyle=endpoint-host"))
         ]  # fmt: skip
     return [_endpoint(State.OK, wanted, "is available" + (", with private DNS names" if found.private_dns else ""))]
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from moorings.doctor.checks_stacks import ENROLMENT
 from moorings.doctor.model import Finding, LambdaLimits, StackFacts, State, Unseen
 
 TIER_SETTING = "/ssm/managed-instance/activation-tier"
@@ -11,6 +12,7 @@ THROUGHPUT_SETTING = "/ssm/parameter-store/high-throughput-enabled"
 AUTOMATIONS = ("ssm", "L-09101E66")  # "Concurrently executing automations"
 STANDARD_NODES = 1_000
 USUAL_AUTOMATIONS = 100
+USUAL_ENVIRONMENTS = 1_000
 UNRESERVABLE = 100  # Lambda keeps these free for functions that reserve nothing
 RUN_MINUTES = 45  # of one run, about: snapshot, patches, reboot, scan
 LONG_FLEET_HOURS = 24
@@ -29,7 +31,12 @@ class Seen:
     adaptive: str | Unseen
     throughput: str | Unseen
     functions: LambdaLimits | Unseen
-    enrolment: StackFacts | None
+    enrolment: StackFacts | str  # a name: the stack is not there
+
+    @property
+    def standing(self) -> StackFacts | None:
+        """The enrolment stack, if it is there."""
+        return self.enrolment if isinstance(self.enrolment, StackFacts) else None
 
 
 def quotas(seen: Seen) -> list[Finding]:
@@ -44,7 +51,7 @@ def _tier(seen: Seen) -> Iterator[Finding]:
             "hybrid-tier",
             "hybrid tier",
             why,
-            "without the advanced tier the 1,001st server cannot register",
+            "where AWS still has tiers, the standard one ends at 1,000 servers",
             f"aws ssm get-service-setting --setting-id {TIER_SETTING}",
         )
         return
@@ -52,15 +59,16 @@ def _tier(seen: Seen) -> Iterator[Finding]:
     what = f"{seen.tier} tier, {seen.nodes:,} managed nodes now" + (
         f", {seen.planned:,} planned" if seen.planned else ""
     )
-    if seen.tier == "standard" and will >= STANDARD_NODES:
-        at_limit = will > STANDARD_NODES
+    # More of them than it once ended at are proof that it does not end there any more.
+    if seen.tier == "standard" and seen.nodes <= STANDARD_NODES < will:
         yield Finding(
             check="hybrid-tier",
-            state=State.ACT if at_limit else State.ADVICE,
+            state=State.UNKNOWN,
             subject="hybrid tier",
             what=what,
-            means="the standard tier registers 1,000 hybrid nodes an account and Region, the advanced one costs; AWS"
-            " says that it took both away on 2026-06-30: where that is so, nothing has to be done",
+            means="AWS says that the limit of 1,000 hybrid nodes an account and Region went on 2026-06-30, and no call"
+            " tells whether it did here: only if servers are refused (exit code 17 of their script) is the advanced"
+            " tier needed, which costs",
             command=f"{_SETTING} {TIER_SETTING} --setting-value advanced",
         )
         return
@@ -111,7 +119,7 @@ def _functions(seen: Seen) -> Iterator[Finding]:
         return
     free = seen.functions.unreserved - UNRESERVABLE
     what = f"{seen.functions.total:,} environments, {seen.functions.unreserved:,} of them not reserved"
-    wanted = 0 if seen.enrolment is not None else 50  # the template's default; what stands has reserved them already
+    wanted = 0 if seen.standing else 50  # the template's default; what stands has reserved them already
     if free < wanted:
         yield Finding(
             check="lambda-concurrency",
@@ -121,19 +129,18 @@ def _functions(seen: Seen) -> Iterator[Finding]:
             means=f"the stack cannot reserve its {wanted} (Lambda keeps {UNRESERVABLE} free): ask for more, or deploy"
             " with ApiConcurrency=none",
             command="aws service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384"
-            " --desired-value 1000",
+            f" --desired-value {max(USUAL_ENVIRONMENTS, seen.functions.total + UNRESERVABLE)}",
         )
         return
     yield Finding(check="lambda-concurrency", state=State.OK, subject="Lambda", what=what)
 
 
 def _throttle(seen: Seen) -> Iterator[Finding]:
-    parameters = seen.enrolment.parameters if seen.enrolment else {}
+    parameters = seen.standing.parameters if seen.standing else {}
     rate = int(parameters.get("ThrottlingRateLimit", "300"))
     hourly = int(parameters.get("DefaultPoolGrantsPerHour", "2000"))
     seconds = seen.planned / rate
     what = f"{rate:,} requests a second, {hourly:,} grants an hour of the default pool"
-    stack = f" --stack-name {seen.enrolment.name}" if seen.enrolment else ""
     if seen.planned > hourly:
         yield Finding(
             check="api-throttle",
@@ -142,7 +149,7 @@ def _throttle(seen: Seen) -> Iterator[Finding]:
             what=what,
             means=f"{seen.planned:,} servers that boot at once are turned away after {hourly:,} until the next hour;"
             f" their script gives up after {BOOT_STORM_MINUTES} minutes (a stored configuration may say otherwise)",
-            command=f"moorings enrolment deploy{stack} --parameter DefaultPoolGrantsPerHour={seen.planned}",
+            command=ENROLMENT.deploy(seen.enrolment, f" --parameter DefaultPoolGrantsPerHour={seen.planned}"),
         )
         return
     storm = f"; {seen.planned:,} servers at once take {seconds:,.0f} s" if seen.planned else ""

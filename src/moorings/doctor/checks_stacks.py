@@ -4,15 +4,20 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from shlex import quote
 
 from moorings.deploy.templates import resources
 from moorings.doctor.model import Alarm, Finding, Function, Resource, StackFacts, State, Subscriptions, Unseen
 
 WELL = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"})
+NEVER_STOOD = frozenset({"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"})
 FUNCTION, ALARM, RULE = "AWS::Lambda::Function", "AWS::CloudWatch::Alarm", "AWS::Events::Rule"
 KEEPER_SCHEDULE = "KeeperSchedule"
 # A keeper that runs every minute or every five: three times missed is more than a slow start.
 LONGEST_SILENCE = timedelta(minutes=30)
+_OPTIONS = {"Runtime": "--runtime", "Handler": "--handler", "Timeout": "--timeout", "MemorySize": "--memory-size"}
+_KEPT = "CloudFormation leaves it so until the same property changes in the template"
+_GONE = "CloudFormation does not make it again by itself: this shows how it has to be"
 _SETTING = re.compile(r"^      (Runtime|Handler|Timeout|MemorySize): (?:!Ref )?([\w.]+)", re.MULTILINE)
 _VARIABLE = re.compile(r"^          ([A-Z][A-Z0-9_]+):", re.MULTILINE)
 
@@ -23,19 +28,23 @@ class Kind:
 
     noun: str  # "enrolment", "patch"
     word: str
-
     first: str  # what its first deployment has to be told
 
-    def deploy(self, stack: StackFacts | str, more: str = "") -> str:
-        """The command that deploys it again, or, given a name alone, for the first time."""
+    def deploy(self, stack: StackFacts | str, more: str = "", *, endpoint: str = "") -> str:
+        """The command that deploys it again, or, given a name alone, for the first time; `endpoint`: by another one."""
         if isinstance(stack, str):
             return f"moorings {self.noun} deploy --stack-name {stack} {self.first}{more}"
         # Whatever else it was deployed with it keeps; the way in has to be said each time.
         way_in = ""
-        if endpoint := stack.parameters.get("VpcEndpointForApiGateway", ""):
+        if endpoint := endpoint or stack.parameters.get("VpcEndpointForApiGateway", ""):
             no = "" if stack.parameters.get("AllowNetworkProof") == "yes" else "no-"
             way_in = f" --vpc-endpoint {endpoint} --{no}allow-network-proof"
         return f"moorings {self.noun} deploy --stack-name {stack.name}{way_in}{more}"
+
+    def deploy_anew(self, stack: StackFacts) -> str:
+        """The same where nothing is kept, as the creation failed: scopes have to be said once more."""
+        scopes = filter(None, stack.parameters.get("AllowedScopes", "").split(","))
+        return self.deploy(stack, "".join(f" --scope {quote(scope)}" for scope in scopes))
 
 
 ENROLMENT = Kind(
@@ -68,7 +77,7 @@ def status(kind: Kind, name: str, stack: StackFacts | Unseen | None) -> list[Fin
         named = f"; {', '.join(each.logical for each in failed)} failed" if failed else ""
         means, command = _remedy(kind, stack)
         return [_stack(State.ACT, name, f"is {stack.status}{named}", means, command)]
-    return [_stack(State.OK, name, f"is {stack.status}, {len(stack.resources)} resources")]
+    return [_stack(State.OK, name, f"is {stack.status}; resources: {len(stack.resources)}")]
 
 
 def _remedy(kind: Kind, stack: StackFacts) -> tuple[str, str]:
@@ -77,9 +86,15 @@ def _remedy(kind: Kind, stack: StackFacts) -> tuple[str, str]:
         return "it stands between two versions, and nothing can be deployed", command
     if stack.status == "UPDATE_ROLLBACK_COMPLETE":
         return "the last update failed and was taken back: what was there before works on", kind.deploy(stack)
+    if stack.status == "UPDATE_FAILED":
+        command = f"aws cloudformation rollback-stack --stack-name {stack.name}"
+        return "the last update failed and was not taken back: it stands between two versions", command
     if stack.status == "DELETE_FAILED":
         return "it is half deleted", f"moorings {kind.noun} remove --stack-name {stack.name}"
-    return "its creation failed; deploying removes what is left and begins again", kind.deploy(stack)
+    if stack.status in NEVER_STOOD:
+        return "its creation failed; deploying removes what is left and begins again", kind.deploy_anew(stack)
+    command = f"aws cloudformation describe-stack-events --stack-name {stack.name}"
+    return "what failed was left as it is, and the events tell why", command
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +120,7 @@ def function(kind: Kind, stack: StackFacts, resource: Resource, found: Function 
         return [_function("function-drift", State.UNKNOWN, subject, f"cannot be seen: {found.why}", means, command)]
     if found is None:
         means = "somebody deleted it, and CloudFormation does not make it again: remove the stack and deploy it anew"
+        means += ", after which the API has another URL" if kind is ENROLMENT else ""
         remove = f"moorings {kind.noun} remove --stack-name {stack.name}"
         return [_function("function-state", State.ACT, subject, "is gone", means, remove)]
     findings = []
@@ -119,20 +135,39 @@ def function(kind: Kind, stack: StackFacts, resource: Resource, found: Function 
 
 def _drift(kind: Kind, stack: StackFacts, resource: Resource, found: Function) -> list[Finding]:
     expected = wanted(stack, resource.logical)
+    settings = {name: value for name, value in expected.settings.items() if found.settings.get(name, "") != value}
     differing = [
-        f"{name} is {found.settings.get(name, 'not set')}, deployed was {value}"
-        for name, value in expected.settings.items()
-        if found.settings.get(name, "") != value
+        f"{name} is {found.settings.get(name, 'not set')}, deployed was {value}" for name, value in settings.items()
     ]
-    # Variables whose value is !Ref AWS::NoValue are absent, so only those of ours that are unconditional are asked for.
-    more = sorted(found.variables - expected.variables)
-    if more and expected.variables:
-        differing.append(f"variables added: {', '.join(more)}")
-    if differing:
-        means = "somebody changed it by hand; the next deployment that touches it takes that back"
-        command = f"aws cloudformation detect-stack-drift --stack-name {stack.name}"
-        return [_function("function-drift", State.ACT, resource.physical, "; ".join(differing), means, command)]
-    return [_function("function-drift", State.OK, resource.physical, "is configured as the template has it")]
+    told = {
+        "added": found.variables - expected.variables,
+        "missing": expected.variables - found.variables,
+    }
+    variables = [f"variables {word}: {', '.join(sorted(names))}" for word, names in told.items() if names]
+    if expected.variables and variables:
+        means = f"somebody changed it by hand, and {_KEPT}: this shows how it has to be"
+        what, command = "; ".join([*differing, *variables]), shown(stack, resource.logical)
+    elif differing:
+        means, what = f"somebody changed it by hand, and {_KEPT}", "; ".join(differing)
+        options = "".join(f" {_OPTIONS[name]} {value}" for name, value in settings.items())
+        command = f"aws lambda update-function-configuration --function-name {resource.physical}{options}"
+    else:
+        return [_function("function-drift", State.OK, resource.physical, "is configured as the template has it")]
+    return [_function("function-drift", State.ACT, resource.physical, what, means, command)]
+
+
+def shown(stack: StackFacts, logical: str) -> str:
+    """The command that shows how a resource has to be, and what of that it is not."""
+    return f"aws cloudformation detect-stack-resource-drift --stack-name {stack.name} --logical-resource-id {logical}"
+
+
+def logged_since(group: str, since: datetime) -> str:
+    """The command that shows a log; in words that every version of the AWS CLI and every shell knows."""
+    start = int(since.timestamp() * 1_000)
+    return (
+        f"aws logs filter-log-events --log-group-name {group} --start-time {start}"
+        " --query 'events[].message' --output text"
+    )
 
 
 def keeper(
@@ -141,37 +176,25 @@ def keeper(
     """Whether the keeper is called, and when it last worked."""
     rule = physical(stack, KEEPER_SCHEDULE)
     log = stack.outputs.get("KeeperFunctionLogGroup") or stack.outputs.get("KeeperLogGroup", "")
-    found = []
+    return [_schedule(kind, stack, rule, schedule), _runs(log, logged, now)]
+
+
+def _schedule(kind: Kind, stack: StackFacts, rule: str, schedule: bool | Unseen | None) -> Finding:
     if schedule is True:
-        found.append(Finding(check="keeper-schedule", state=State.OK, subject=rule, what="is enabled"))
-    elif schedule is False:
-        found.append(
-            Finding(
-                check="keeper-schedule",
-                state=State.ACT,
-                subject=rule,
-                what="is disabled",
-                means=f"{kind.word}'s keeper is not called: nothing is rotated, continued or cleaned up",
-                command=f"aws events enable-rule --name {rule}",
-            )
-        )
-    else:
-        what = "is gone" if schedule is None else f"cannot be seen: {schedule.why}"
-        found.append(
-            Finding(
-                check="keeper-schedule",
-                state=State.ACT if schedule is None else State.UNKNOWN,
-                subject=rule or "keeper",
-                what=what,
-                means="without it the keeper is not called",
-                command=f"aws events describe-rule --name {rule}",
-            )
-        )
-    return [*found, _runs(log, logged, now)]
+        return _of_schedule(State.OK, rule, "is enabled")
+    if schedule is False:
+        means = f"{kind.word}'s keeper is not called: nothing is rotated, continued or cleaned up"
+        return _of_schedule(State.ACT, rule, "is disabled", means, f"aws events enable-rule --name {rule}")
+    means = "without it the keeper is not called"
+    if schedule is None:
+        means += f", and {_GONE}"
+        return _of_schedule(State.ACT, rule or "keeper", "is gone", means, shown(stack, KEEPER_SCHEDULE))
+    what, command = f"cannot be seen: {schedule.why}", f"aws events describe-rule --name {rule}"
+    return _of_schedule(State.UNKNOWN, rule, what, means, command)
 
 
 def _runs(log: str, logged: datetime | Unseen | None, now: datetime) -> Finding:
-    command = f"aws logs tail {log} --since 1h"
+    command = logged_since(log, now - timedelta(hours=1))
     if isinstance(logged, Unseen):
         what, means = f"cannot be seen: {logged.why}", "when the keeper last worked is not known"
         return Finding(check="keeper-runs", state=State.UNKNOWN, subject=log, what=what, means=means, command=command)
@@ -195,7 +218,7 @@ def _runs(log: str, logged: datetime | Unseen | None, now: datetime) -> Finding:
     return Finding(check="keeper-runs", state=State.OK, subject=log, what=what)
 
 
-def alarms(stack: StackFacts, found: Mapping[str, Alarm] | Unseen) -> list[Finding]:
+def alarms(kind: Kind, stack: StackFacts, found: Mapping[str, Alarm] | Unseen) -> list[Finding]:
     """Alarms that are gone, off, or in ALARM."""
     made = [each for each in stack.resources if each.type == ALARM]
     if isinstance(found, Unseen):
@@ -206,16 +229,16 @@ def alarms(stack: StackFacts, found: Mapping[str, Alarm] | Unseen) -> list[Findi
     for each in made:
         alarm = found.get(each.physical)
         if alarm is None:
-            means = "what it watches goes unnoticed, and CloudFormation does not make it again by itself"
-            command = f"aws cloudformation detect-stack-drift --stack-name {stack.name}"
+            means, command = f"what it watches goes unnoticed, and {_GONE}", shown(stack, each.logical)
             findings.append(_alarm("alarms-there", State.ACT, each.logical, "was deleted by hand", means, command))
-        elif not alarm.actions_enabled:
+            continue
+        if not alarm.actions_enabled:
             command = f"aws cloudwatch enable-alarm-actions --alarm-names {alarm.name}"
             findings.append(
                 _alarm("alarms-there", State.ACT, each.logical, "tells nobody", "its actions are off", command)
             )
-        elif alarm.state == "ALARM":
-            means = f"what to do about {each.logical}: docs, operate"
+        if alarm.state == "ALARM":
+            means = f"what to do about it: docs/alarms.md, {each.logical} ({kind.word})"
             command = f"aws cloudwatch describe-alarm-history --alarm-name {alarm.name}"
             findings.append(
                 _alarm("alarms-quiet", State.ACT, each.logical, f"in ALARM: {alarm.reason}", means, command)
@@ -246,7 +269,7 @@ def heard(kind: Kind, stack: StackFacts, topics: Mapping[str, Subscriptions | Un
             command = f"aws sns subscribe --topic-arn {topic} --protocol email --notification-endpoint ADDRESS"
             findings.append(_alarm("alarms-heard", State.ACT, topic, what, "nobody is told", command))
         else:
-            findings.append(_alarm("alarms-heard", State.OK, topic, f"{told.confirmed} confirmed subscriptions"))
+            findings.append(_alarm("alarms-heard", State.OK, topic, f"confirmed subscriptions: {told.confirmed}"))
     return findings
 
 
@@ -257,6 +280,10 @@ def physical(stack: StackFacts, logical: str) -> str:
 
 def _stack(state: State, subject: str, what: str, means: str = "", command: str = "") -> Finding:
     return Finding(check="stack-status", state=state, subject=subject, what=what, means=means, command=command)
+
+
+def _of_schedule(state: State, subject: str, what: str, means: str = "", command: str = "") -> Finding:
+    return Finding(check="keeper-schedule", state=state, subject=subject, what=what, means=means, command=command)
 
 
 def _function(check: str, state: State, subject: str, *told: str) -> Finding:

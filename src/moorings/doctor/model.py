@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import Enum
 
 
@@ -63,11 +63,10 @@ class Ask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who asks, and the service's time when it answered."""
+    """Who asks."""
 
     arn: str
     account: str
-    ahead: timedelta | None  # this computer's clock less the service's; None: it told no time
 
     @property
     def is_root(self) -> bool:

@@ -1,7 +1,7 @@
 """What the doctor asks of the surroundings. Whatever cannot be had comes back as `Unseen`, never as an error."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from moorings.doctor.model import (
@@ -25,6 +25,12 @@ class Probes(Protocol):
 
     def caller(self) -> Caller | Unseen:
         """Who is signed in."""
+
+    def ahead(self) -> timedelta | None:
+        """This computer's clock less that of AWS, whose answer is dated even if it is a refusal; None: no date came."""
+
+    def role(self, name: str) -> str | Unseen | None:
+        """The ARN of a role, with its path; None if there is none of that name."""
 
     def simulated(self, arn: str, question: Question) -> Answers | Unseen:
         """Action and resource → whether the identity's policies allow it."""

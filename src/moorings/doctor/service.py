@@ -29,7 +29,7 @@ class _Site:
 
     ask: Ask
     probes: Probes
-    caller: Caller | Unseen
+    caller: Caller
     enrolment: StackFacts | Unseen | None
     patching: StackFacts | Unseen | None
 
@@ -42,8 +42,11 @@ class _Site:
 
 def examine(ask: Ask, probes: Probes, *, on_group: Told = lambda _group: None) -> Report:
     """Everything that `ask` wants looked at. Nothing is raised for what cannot be seen: it is a finding."""
+    caller = probes.caller()
+    if isinstance(caller, Unseen):
+        return _unreachable(ask, caller, probes)
     site = _Site(
-        ask=ask, probes=probes, caller=probes.caller(), enrolment=probes.stack(ask.enrolment),
+        ask=ask, probes=probes, caller=caller, enrolment=probes.stack(ask.enrolment),
         patching=probes.stack(ask.patching),
     )  # fmt: skip
     findings: list[Finding] = []
@@ -51,7 +54,18 @@ def examine(ask: Ask, probes: Probes, *, on_group: Told = lambda _group: None) -
         if group in ask.groups:
             on_group(group)
             findings += look(site)
-    return Report(findings=tuple(_for(ask, _permitted(each)) for each in findings))
+    # Both halves may have the same topic: what is to be done about it is to be done once.
+    return Report(findings=tuple(dict.fromkeys(_for(ask, _permitted(each)) for each in findings)))
+
+
+def _unreachable(ask: Ask, caller: Unseen, probes: Probes) -> Report:
+    """Whoever is not signed in, or does not reach AWS, sees nothing else: one finding instead of one for each check."""
+    findings = account.identity(caller)
+    if Group.CLOCK in ask.groups:
+        findings += account.clock(probes.ahead())
+    if Group.CREDENTIALS in ask.groups:
+        findings += credentials.anchors(probes.anchors())
+    return Report(findings=tuple(findings))
 
 
 def _for(ask: Ask, finding: Finding) -> Finding:
@@ -80,14 +94,14 @@ def _identity(site: _Site) -> list[Finding]:
 
 
 def _rights(site: _Site) -> list[Finding]:
-    if isinstance(site.caller, Unseen) or site.caller.is_root:
+    if site.caller.is_root:
         return account.rights(site.caller, ())
     return account.rights(site.caller, _missing(site, site.caller))
 
 
 def _missing(site: _Site, caller: Caller) -> list[Missing] | Unseen:
     """On any resource first; what is denied there may still be allowed on just what will be made."""
-    who, place = account.role_of(caller.arn), _place(site, caller)
+    who, place = _simulated_as(site, caller), _place(site, caller)
     wide: dict[Question, Answers] = {}
     for question in rights.anywhere(place):
         found = site.probes.simulated(who, question)
@@ -105,6 +119,16 @@ def _missing(site: _Site, caller: Caller) -> list[Missing] | Unseen:
         if denied := rights.denied_there(question, found):
             missing.append(Missing(statement=statement, actions=denied))
     return missing
+
+
+def _simulated_as(site: _Site, caller: Caller) -> str:
+    """The identity that policies hang on: of a role's session the role, as IAM simulates no sessions.
+
+    A session's ARN does not tell the role's path, which those of IAM Identity Center have; IAM does.
+    """
+    role = account.role_of(caller.arn)
+    found = site.probes.role(role) if role else ""
+    return found if isinstance(found, str) and found else account.without_session(caller.arn)
 
 
 def _place(site: _Site, caller: Caller) -> Place:
@@ -126,7 +150,7 @@ def _place(site: _Site, caller: Caller) -> Place:
 
 
 def _clock(site: _Site) -> list[Finding]:
-    return account.clock(site.caller)
+    return account.clock(site.probes.ahead())
 
 
 def _quotas(site: _Site) -> list[Finding]:
@@ -139,7 +163,7 @@ def _quotas(site: _Site) -> list[Finding]:
         adaptive=probes.service_setting(quotas.ADAPTIVE_SETTING),
         throughput=probes.service_setting(quotas.THROUGHPUT_SETTING),
         functions=probes.lambda_limits(),
-        enrolment=site.enrolment if isinstance(site.enrolment, StackFacts) else None,
+        enrolment=site.enrolment if isinstance(site.enrolment, StackFacts) else site.ask.enrolment,
     )
     return quotas.quotas(seen)
 
@@ -188,7 +212,7 @@ def _alarms(site: _Site) -> list[Finding]:
     found: list[Finding] = []
     for kind, stack in site.standing:
         names = [each.physical for each in stack.resources if each.type == stacks.ALARM and each.physical]
-        found += stacks.alarms(stack, site.probes.alarms(names))
+        found += stacks.alarms(kind, stack, site.probes.alarms(names))
         topics = (stack.parameters.get("AlarmTopicArn", ""), stack.outputs.get("OutcomeTopicArn", ""))
         told = {topic: site.probes.subscriptions(topic) for topic in dict.fromkeys(topics) if topic}
         found += stacks.heard(kind, stack, told)
@@ -210,7 +234,8 @@ def _credentials(site: _Site) -> list[Finding]:
     # Asked only if there is something to sign in with: the answer would be what is known already.
     able = issues is not False if federated else bool(stored) and None not in stored.values()
     event = _check_event(stack, names)
-    return [*found, *credentials.sign_in(stack, probes.asked(function, event) if able and function else None, function)]
+    answer = probes.asked(function, event) if able and function else None
+    return [*found, *credentials.sign_in(stack, answer, function, now=probes.now())]
 
 
 def _check_event(stack: StackFacts, names: list[str]) -> Mapping[str, object]:
@@ -227,10 +252,9 @@ def _check_event(stack: StackFacts, names: list[str]) -> Mapping[str, object]:
 
 def _artifacts(site: _Site) -> list[Finding]:
     given = [stack.parameters.get("ArtifactBucket", "") for _, stack in site.standing]
-    account_id = "" if isinstance(site.caller, Unseen) else site.caller.account
-    own = f"moorings-artifacts-{account_id}-{site.ask.region}" if account_id else ""
+    own = f"moorings-artifacts-{site.caller.account}-{site.ask.region}"
     names = list(filter(None, dict.fromkeys(given))) or [own]
-    return [each for name in names if name for each in credentials.bucket(name, site.probes.bucket(name))]
+    return [each for name in names for each in credentials.bucket(name, site.probes.bucket(name))]
 
 
 _GROUPS: Mapping[Group, Callable[[_Site], list[Finding]]] = {
