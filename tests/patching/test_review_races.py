@@ -45,7 +45,7 @@ def test_who_lost_the_guard_at_the_last_moment_is_told_what_to_do(stage: Stage, 
         """Somebody else took it between the look and the write; and perhaps is done with it already."""
         stage.table.guards[vm.key] = Guard(vm=vm.key, owner=owner, fence=1, until=stage.clock.now())
 
-    stage.table.take = lost  # type: ignore[method-assign,assignment]
+    stage.table.take = lost  # type: ignore[method-assign]
 
     run = stage.run()
 

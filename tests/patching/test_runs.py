@@ -49,6 +49,19 @@ def test_a_second_run_on_the_same_vm_is_refused(stage: Stage) -> None:
     assert outcome(stage.finish(first)) == ("Success", "PATCHED")
 
 
+def test_a_run_whose_function_lets_no_call_through_touches_nothing(stage: Stage) -> None:
+    """How everything is stopped: the function has no environments, the keeper goes on."""
+    stage.failing_calls = dict.fromkeys(stage.patching.calls, 999)
+
+    run = stage.run()
+    stage.keep(12)
+
+    assert run.status.value == "Failed"
+    assert not stage.azure.calls
+    assert not stage.node.installs
+    assert not stage.table.guards
+
+
 def test_good_patches_end_patched_and_leave_nothing(stage: Stage) -> None:
     before = stage.azure.os_disk_of(stage.vm)
 
