@@ -17,8 +17,8 @@ from moorings.clouds.aws import Aws, calling
 from moorings.errors import Busy, CloudFault, Misconfigured
 
 
-def _refusal(code: str) -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": "why"}, "ResponseMetadata": {"RequestId": "r-1"}}, "Call")
+def _refusal(code: str, why: str = "why") -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": why}, "ResponseMetadata": {"RequestId": "r-1"}}, "Call")
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,13 @@ def _refusal(code: str) -> ClientError:
         (UnauthorizedSSOTokenError(), Misconfigured, "sign in to AWS"),
         (_refusal("ExpiredToken"), Misconfigured, "sign in to AWS"),
         (_refusal("UnrecognizedClientException"), Misconfigured, "sign in to AWS"),
+        (
+            _refusal(
+                "SignatureDoesNotMatch", "Signature expired: 20261122T074514Z is now earlier than 20261122T075056Z"
+            ),
+            Misconfigured,
+            "set this computer's clock",
+        ),
         (_refusal("AccessDeniedException"), Misconfigured, "allow ssm:Call for whoever runs this"),
         (
             ClientError(

@@ -443,7 +443,7 @@ def test_what_was_changed_by_hand_is_put_back_or_shown_by_one_command_of_any_aws
         f"{look} KeeperErrorsAlarm",
         f"{look} KeeperSchedule",
         "aws logs filter-log-events --log-group-name /aws/lambda/keeper --start-time 1795345200000"
-        " --query 'events[].message' --output text",
+        " --query 'events[].[message]' --output text",
     ]
 
 

@@ -52,6 +52,9 @@ _BAD_CREDENTIALS = frozenset(
     }
 )
 _ACTION = re.compile(r"not authorized to perform: ([\w-]+:\w+)")
+# How AWS begins to say that a signature's date is too far from its own. Source: IAM, troubleshooting signatures
+_DATED = ("Signature expired", "Signature not yet current")
+_CLOCK = "set this computer's clock: `moorings doctor --only clock` says how far it is off"
 _SIGN_IN = "sign in to AWS (`aws sso login`, `aws configure`, or the variables AWS_PROFILE or AWS_ACCESS_KEY_ID)"
 
 
@@ -149,7 +152,8 @@ def calling(call: str) -> Iterator[None]:
             ) from error
         except ClientError as error:
             if code_of(error) in _BAD_CREDENTIALS:
-                raise Misconfigured(f"{call} refused the AWS credentials: {error}", remedy=_SIGN_IN) from error
+                remedy = _CLOCK if any(word in str(error) for word in _DATED) else _SIGN_IN
+                raise Misconfigured(f"{call} refused the AWS credentials: {error}", remedy=remedy) from error
             if code_of(error) in DENIED:
                 raise denied(call, error) from error
             raise

@@ -166,7 +166,7 @@ def logged_since(group: str, since: datetime) -> str:
     start = int(since.timestamp() * 1_000)
     return (
         f"aws logs filter-log-events --log-group-name {group} --start-time {start}"
-        " --query 'events[].message' --output text"
+        " --query 'events[].[message]' --output text"
     )
 
 
