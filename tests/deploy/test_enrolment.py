@@ -17,6 +17,7 @@ from moorings.deploy.enrolment import (
     Step,
     deploy,
     preview,
+    removable,
     remove,
 )
 from moorings.deploy.package import function_platform
@@ -155,6 +156,17 @@ def test_an_endpoint_without_private_names_gives_urls_with_the_endpoints_own(acc
     deployed = _deploy(account, _plan(name, endpoint=_new_endpoint(account, private_dns=False)))
 
     assert f"//{deployed.outputs['ApiId']}-{deployed.vpc_endpoint}.execute-api." in deployed.api_url
+
+
+def test_the_name_by_which_servers_reach_the_api_stays_when_nothing_is_said_of_it(account: Account, name: str) -> None:
+    """Else an update sends servers, whose resolver forwards nothing, to a name that they cannot resolve."""
+    endpoint = _new_endpoint(account)
+    chosen = _deploy(account, _plan(name, endpoint=endpoint, parameters={"InvokeUrlStyle": "endpoint-host"}))
+
+    again = _deploy(account, _plan(name, endpoint=endpoint))
+
+    assert again.api_url == chosen.api_url
+    assert _remove(account, name).stacks == (name, f"{name}-endpoint")
 
 
 def test_a_second_deployment_changes_nothing_and_says_so(account: Account, name: str) -> None:
@@ -486,3 +498,13 @@ def test_a_stack_that_a_colleague_is_changing_is_neither_deployed_nor_removed(ac
         with pytest.raises(Busy, match="is UPDATE_IN_PROGRESS"):
             attempt()
     emulated.status = "CREATE_COMPLETE"
+
+
+def test_what_would_go_leaves_out_an_endpoint_that_another_api_is_reached_through(account: Account, name: str) -> None:
+    one = _deploy(account, _plan(name, endpoint=_new_endpoint(account, private_dns=False)))
+    alone = removable(name, aws=account.aws, clock=BriefClock())
+    _deploy(account, _plan(f"{name}-2", endpoint=ExistingEndpoint(id=one.vpc_endpoint)))
+
+    assert alone == (name, f"{name}-endpoint")
+    assert removable(name, aws=account.aws, clock=BriefClock()) == (name,)
+    assert _remove(account, name).stacks == (name,)

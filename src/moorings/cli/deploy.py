@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from moorings.cli import enrolment_text, patch_text, pools
+from moorings.cli import halves, pools
 from moorings.cli.options import PATCH_STACK, STACK, DryRun, Json, Profile, Region, Yes, checked_stack_name, unreadable
 from moorings.cli.output import Results
-from moorings.cli.progress import DeployProgress, show_plans
+from moorings.cli.progress import show_plans
 from moorings.cli.surroundings import open_aws
 from moorings.cli.talk import Talk
-from moorings.clock import SystemClock
 from moorings.deploy.halves import Half
 from moorings.errors import Invalid
 from moorings.settings import deploy_settings
@@ -55,31 +54,23 @@ def deploy(
       moorings deploy moorings.toml --dry-run
       moorings deploy moorings.toml --only patching --yes
     """
-    from moorings.deploy.package import function_platform
-
     results, talk = Results(as_json=json), Talk()
     plans = read(plan)
     chosen = {half: each for half, each in plans.items() if only in {None, half}}
     if not chosen:
         raise Invalid(f"{plan} says nothing of what is asked for", remedy="give it a section [enrolment] or [patching]")
-    aws, progress, clock = open_aws(region, profile), DeployProgress(talk), SystemClock()
-    platform = function_platform(deploy_settings().function_platform)
-    common: dict[str, Any] = {"aws": aws, "clock": clock, "platform": platform, "on_progress": progress}
+    aws = open_aws(region, profile)
     if dry_run:
-        with talk.working("planning"):
-            planned = [each for wanted in chosen.values() for each in _room(wanted).preview(wanted, **common)]
+        planned = [each for half, wanted in chosen.items() for each in halves.preview(half, wanted, aws, talk)]
         show_plans(results, planned)
         return
     if not yes:
         talk.require_somebody(f"deploy {' and '.join(each.stack for each in chosen.values())}?")
     answer = {}
     for half, wanted in chosen.items():
-        with talk.working(f"deploying {wanted.stack}"):
-            done = _room(wanted).deploy(wanted, approve=lambda shown: progress.approve(shown, ask=not yes), **common)
-        text: Any = enrolment_text if half is Half.ENROLMENT else patch_text
-        answer[half.value] = text.deployed_json(done)
-        if not json:
-            text.show_deployed(results, done)
+        done = halves.deploy(half, wanted, aws, talk, ask=not yes)
+        answer[half.value] = halves.text_of(half).deployed_json(done)
+        halves.text_of(half).show_deployed(results, done)  # at once: the next half may fail
     if json:
         results.json(answer)
 
@@ -98,13 +89,6 @@ def read(file: Path) -> "dict[Half, EnrolmentPlan | PatchingPlan]":
     if (given := document.get("patching")) is not None:
         plans[Half.PATCHING] = _patching(given, file.parent)
     return plans
-
-
-def _room(plan: "EnrolmentPlan | PatchingPlan") -> Any:
-    from moorings.deploy import enrolment, patching
-    from moorings.deploy.enrolment import EnrolmentPlan
-
-    return enrolment if isinstance(plan, EnrolmentPlan) else patching
 
 
 def _check(file: Path, section: str, content: Any) -> None:

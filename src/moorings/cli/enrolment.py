@@ -1,22 +1,19 @@
 """`moorings enrolment …`: deploy it, look at it, rotate a pool, take it down."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from moorings.cli import enrolment_text, pools
+from moorings.cli import enrolment_text, halves, pools
 from moorings.cli.enrolment_deploy import deploy
-from moorings.cli.options import STACK, DryRun, Json, Profile, Region, StackName, Yes, checked_stack_name
+from moorings.cli.options import STACK, DryRun, Json, LeftBucket, Profile, Region, StackName, Yes, checked_stack_name
 from moorings.cli.output import Results
-from moorings.cli.progress import DeployProgress
 from moorings.cli.surroundings import open_aws, open_enrolment
 from moorings.cli.talk import Talk
 from moorings.cli.tree import Noun
 from moorings.clock import SystemClock
+from moorings.deploy.halves import Half
 from moorings.errors import Refused
-
-if TYPE_CHECKING:
-    from moorings.clouds.aws import Aws
 
 app = Noun(
     help="""The private API that gives servers their activation.
@@ -130,10 +127,7 @@ def rotate(
 def remove(
     *,
     stack_name: StackName = STACK,
-    artifact_bucket: Annotated[
-        str,
-        typer.Option("--artifact-bucket", help="Only needed if one was given and the stack is gone.", metavar="NAME"),
-    ] = "",
+    artifact_bucket: LeftBucket = "",
     yes: Yes = False,
     dry_run: DryRun = False,
     json: Json = False,
@@ -150,41 +144,6 @@ def remove(
       moorings enrolment remove
       moorings enrolment remove --stack-name moorings-test --yes
     """
-    from moorings.deploy import enrolment as deployment
-
     results, talk = Results(as_json=json), Talk()
-    aws = open_aws(region, profile)
-    if dry_run:
-        _show_removal(results, checked_stack_name(stack_name), aws)
-        return
-    if not yes and not talk.ask(
-        f"Delete {stack_name} in account {aws.account}, {aws.region}, with all its activations?"
-    ):
-        raise Refused("nothing was removed", remedy="answer y, or give --yes")
-    with talk.working(f"removing {stack_name}"):
-        removed = deployment.remove(
-            checked_stack_name(stack_name),
-            aws=aws,
-            clock=SystemClock(),
-            artifact_bucket=artifact_bucket,
-            on_progress=DeployProgress(talk),
-        )
-    if json:
-        results.json(enrolment_text.removed_json(removed))
-    else:
-        enrolment_text.show_removed(results, removed)
-
-
-def _show_removal(results: Results, name: str, aws: "Aws") -> None:
-    from moorings.deploy.enrolment import endpoint_stack
-    from moorings.deploy.stacks import Stacks
-
-    stacks = Stacks(aws, clock=SystemClock())
-    found = [each for each in (name, endpoint_stack(name)) if stacks.find(each)]
-    answer: dict[str, Any] = {"dry_run": True, "stacks": found}
-    if results.as_json:
-        results.json(answer)
-    elif found:
-        results.prose(f"would delete: {', '.join(found)}, then every activation, code and zip of {name}")
-    else:
-        results.prose(f"there is no stack {name}; would look for activations, codes and zips that it left")
+    aws, name = open_aws(region, profile), checked_stack_name(stack_name)
+    halves.remove_one(Half.ENROLMENT, name, aws, results, talk, bucket=artifact_bucket, yes=yes, dry_run=dry_run)

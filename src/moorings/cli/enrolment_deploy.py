@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from moorings.cli import enrolment_text, pools
+from moorings.cli import halves, pools
 from moorings.cli.options import (
     STACK,
     DryRun,
@@ -20,16 +20,15 @@ from moorings.cli.options import (
     unreadable,
 )
 from moorings.cli.output import Results
-from moorings.cli.progress import DeployProgress, show_plans
 from moorings.cli.surroundings import open_aws
 from moorings.cli.talk import Talk
 from moorings.clock import SystemClock
+from moorings.deploy.halves import Half
 from moorings.errors import Invalid
-from moorings.settings import deploy_settings
 
 if TYPE_CHECKING:
     from moorings.clouds.aws import Aws
-    from moorings.deploy.enrolment import EnrolmentPlan, ExistingEndpoint, NewEndpoint
+    from moorings.deploy.enrolment import ExistingEndpoint, NewEndpoint
     from moorings.deploy.stacks import Stack
 
 Text = str | None
@@ -124,47 +123,7 @@ def deploy(
         artifact_bucket=artifact_bucket,
         tags=pairs(tag, option="--tag"),
     )
-    if dry_run:
-        _preview(plan, aws, results, talk)
-    else:
-        _deploy(plan, aws, results, talk, ask=not yes)
-
-
-def _deploy(plan: "EnrolmentPlan", aws: "Aws", results: Results, talk: Talk, *, ask: bool) -> None:
-    from moorings.deploy import enrolment as deployment
-    from moorings.deploy.package import function_platform
-
-    if ask:
-        talk.require_somebody(f"deploy {plan.stack}?")
-    progress = DeployProgress(talk)
-    with talk.working(f"deploying {plan.stack}"):
-        deployed = deployment.deploy(
-            plan,
-            aws=aws,
-            clock=SystemClock(),
-            platform=function_platform(deploy_settings().function_platform),
-            on_progress=progress,
-            approve=lambda planned: progress.approve(planned, ask=ask),
-        )
-    if results.as_json:
-        results.json(enrolment_text.deployed_json(deployed))
-    else:
-        enrolment_text.show_deployed(results, deployed)
-
-
-def _preview(plan: "EnrolmentPlan", aws: "Aws", results: Results, talk: Talk) -> None:
-    from moorings.deploy import enrolment as deployment
-    from moorings.deploy.package import function_platform
-
-    with talk.working(f"planning {plan.stack}"):
-        planned = deployment.preview(
-            plan,
-            aws=aws,
-            clock=SystemClock(),
-            platform=function_platform(deploy_settings().function_platform),
-            on_progress=DeployProgress(talk),
-        )
-    show_plans(results, planned)
+    halves.deploy_one(Half.ENROLMENT, plan, aws, results, talk, yes=yes, dry_run=dry_run)
 
 
 class _There:

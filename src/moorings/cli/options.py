@@ -20,6 +20,9 @@ Json = Annotated[
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")]
+LeftBucket = Annotated[
+    str, typer.Option("--artifact-bucket", help="Only needed if one was given and the stack is gone.", metavar="NAME")
+]
 Region = Annotated[
     str,
     typer.Option(

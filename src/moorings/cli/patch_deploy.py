@@ -2,15 +2,16 @@
 
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from moorings.cli import patch_text
+from moorings.cli import halves
 from moorings.cli.options import (
     PATCH_STACK,
     DryRun,
     Json,
+    LeftBucket,
     PatchStackName,
     Profile,
     Region,
@@ -19,16 +20,14 @@ from moorings.cli.options import (
     pairs,
 )
 from moorings.cli.output import Results
-from moorings.cli.progress import DeployProgress, show_plans
 from moorings.cli.surroundings import open_aws
 from moorings.cli.talk import Talk
-from moorings.clock import SystemClock
-from moorings.errors import Invalid, Refused
+from moorings.deploy.halves import Half
+from moorings.errors import Invalid
 from moorings.settings import deploy_settings
 
 if TYPE_CHECKING:
-    from moorings.clouds.aws import Aws
-    from moorings.deploy.patching import GivenLayer, PatchingPlan
+    from moorings.deploy.patching import GivenLayer
 
 Text = str | None
 Choice = bool | None
@@ -127,56 +126,13 @@ def deploy(
         artifact_bucket=artifact_bucket,
         tags=pairs(tag, option="--tag"),
     )
-    if dry_run:
-        _preview(plan, aws, results, talk)
-    else:
-        _deploy(plan, aws, results, talk, ask=not yes)
-
-
-def _deploy(plan: "PatchingPlan", aws: "Aws", results: Results, talk: Talk, *, ask: bool) -> None:
-    from moorings.deploy import patching as deployment
-    from moorings.deploy.package import function_platform
-
-    if ask:
-        talk.require_somebody(f"deploy {plan.stack}?")
-    progress = DeployProgress(talk)
-    with talk.working(f"deploying {plan.stack}"):
-        deployed = deployment.deploy(
-            plan,
-            aws=aws,
-            clock=SystemClock(),
-            platform=function_platform(deploy_settings().function_platform),
-            on_progress=progress,
-            approve=lambda planned: progress.approve(planned, ask=ask),
-        )
-    if results.as_json:
-        results.json(patch_text.deployed_json(deployed))
-    else:
-        patch_text.show_deployed(results, deployed)
-
-
-def _preview(plan: "PatchingPlan", aws: "Aws", results: Results, talk: Talk) -> None:
-    from moorings.deploy import patching as deployment
-    from moorings.deploy.package import function_platform
-
-    with talk.working(f"planning {plan.stack}"):
-        planned = deployment.preview(
-            plan,
-            aws=aws,
-            clock=SystemClock(),
-            platform=function_platform(deploy_settings().function_platform),
-            on_progress=DeployProgress(talk),
-        )
-    show_plans(results, planned)
+    halves.deploy_one(Half.PATCHING, plan, aws, results, talk, yes=yes, dry_run=dry_run)
 
 
 def remove(
     *,
     stack_name: PatchStackName = PATCH_STACK,
-    artifact_bucket: Annotated[
-        str,
-        typer.Option("--artifact-bucket", help="Only needed if one was given and the stack is gone.", metavar="NAME"),
-    ] = "",
+    artifact_bucket: LeftBucket = "",
     yes: Yes = False,
     dry_run: DryRun = False,
     json: Json = False,
@@ -193,40 +149,9 @@ def remove(
       moorings patch remove
       moorings patch remove --stack-name moorings-test --yes
     """
-    from moorings.deploy import patching as deployment
-
     results, talk = Results(as_json=json), Talk()
     aws, name = open_aws(region, profile), checked_stack_name(stack_name)
-    if dry_run:
-        _show_removal(results, name, aws)
-        return
-    if not yes and not talk.ask(f"Delete {name} in account {aws.account}, {aws.region}, with its runbook and records?"):
-        raise Refused("nothing was removed", remedy="answer y, or give --yes")
-    with talk.working(f"removing {name}"):
-        removed = deployment.remove(
-            name,
-            aws=aws,
-            clock=SystemClock(),
-            artifact_bucket=artifact_bucket,
-            on_progress=DeployProgress(talk),
-        )
-    if json:
-        results.json(patch_text.removed_json(removed))
-    else:
-        patch_text.show_removed(results, removed)
-
-
-def _show_removal(results: Results, name: str, aws: "Aws") -> None:
-    from moorings.deploy.stacks import Stacks
-
-    found = Stacks(aws, clock=SystemClock()).find(name) is not None
-    answer: dict[str, Any] = {"dry_run": True, "stacks": [name] if found else []}
-    if results.as_json:
-        results.json(answer)
-    elif found:
-        results.prose(f"would delete: {name}, then every zip, layer and runbook of it")
-    else:
-        results.prose(f"there is no stack {name}; would look for zips, layers and runbooks that it left")
+    halves.remove_one(Half.PATCHING, name, aws, results, talk, bucket=artifact_bucket, yes=yes, dry_run=dry_run)
 
 
 def _layer(uri: Text) -> "GivenLayer | None":

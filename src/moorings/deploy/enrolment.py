@@ -177,7 +177,7 @@ def remove(
     gone already. Refused while the ledger is protected from deletion.
     """
     stacks = Stacks(aws, clock=clock)
-    found = require_removable(stack, aws=aws, clock=clock)
+    found = _require_removable(stack, aws=aws, clock=clock)
     gone = steps.delete(stack, stacks, on_progress=on_progress)
     shared = _users_of_endpoint(stacks.find(endpoint_stack(stack)), aws)
     if not shared:
@@ -197,7 +197,16 @@ def remove(
     )
 
 
-def require_removable(stack: str, *, aws: Aws, clock: Clock) -> Stack | None:
+def removable(stack: str, *, aws: Aws, clock: Clock) -> tuple[str, ...]:
+    """The stacks that `remove` would delete now; Refused or Busy if it would be."""
+    found = _require_removable(stack, aws=aws, clock=clock)
+    beside = Stacks(aws, clock=clock).find(endpoint_stack(stack))
+    mine = found.outputs.get("ApiId", "") if found else ""
+    goes = beside is not None and not _users_of_endpoint(beside, aws, but=mine)
+    return (*((stack,) if found else ()), *((endpoint_stack(stack),) if goes else ()))
+
+
+def _require_removable(stack: str, *, aws: Aws, clock: Clock) -> Stack | None:
     """The stack, if there is one; Refused if `remove` would refuse it now."""
     stacks = Stacks(aws, clock=clock)
     found = stacks.find(stack)
@@ -286,8 +295,9 @@ def _parameters(plan: EnrolmentPlan, endpoint: str, aws: Aws) -> dict[str, str]:
         "VpcEndpointForApiGateway": endpoint,
         "AllowNetworkProof": _yes_no(plan.allow_network_proof),
     }
-    if isinstance(plan.endpoint, NewEndpoint):
-        parameters["InvokeUrlStyle"] = "private-dns" if plan.endpoint.private_dns else "endpoint-host"
+    if isinstance(plan.endpoint, NewEndpoint) and not plan.endpoint.private_dns:
+        # With private names either style works, so the one that was chosen stays: servers have it in their images.
+        parameters["InvokeUrlStyle"] = "endpoint-host"
     if not plan.parameters.keys() & {"CloudwatchLogRoleArn", "CreateApiGatewayLoggingRole"}:
         # Where the account lets API Gateway log already, the API logs; where not, that is the operator's decision.
         with calling("apigateway:GET"):
@@ -328,14 +338,14 @@ def _kept(stack: Stack | None) -> tuple[str, ...]:
     return tuple(kept)
 
 
-def _users_of_endpoint(endpoint: Stack | None, aws: Aws) -> list[str]:
-    """The names of the APIs that are reached through the endpoint of this stack."""
+def _users_of_endpoint(endpoint: Stack | None, aws: Aws, *, but: str = "") -> list[str]:
+    """The names of the APIs that are reached through the endpoint of this stack, `but` for the one of that id."""
     if endpoint is None:
         return []
     vpce = endpoint.outputs.get("VpcEndpoint", "")
     with calling("apigateway:GET"):
         pages = aws.client("apigateway").get_paginator("get_rest_apis").paginate()
-        apis = [api for page in pages for api in page["items"]]
+        apis = [api for page in pages for api in page["items"] if api["id"] != but]
     return [api["name"] for api in apis if vpce in api.get("endpointConfiguration", {}).get("vpcEndpointIds", [])]
 
 

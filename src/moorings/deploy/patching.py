@@ -183,7 +183,7 @@ def remove(
     bucket was given and the stack is gone already.
     """
     stacks = Stacks(aws, clock=clock)
-    found = require_removable(stack, aws=aws, clock=clock)
+    found = _require_removable(stack, aws=aws, clock=clock)
     gone = steps.delete(stack, stacks, on_progress=on_progress)
     on_progress(Step("deleting zips, layers and runbooks"))
     artifacts = artifacts_of(found, aws, given=artifact_bucket)
@@ -191,12 +191,17 @@ def remove(
     return Removed(stacks=tuple(gone), artifacts=versions, bucket=artifacts.remove_empty_bucket(), kept=_kept(found))
 
 
-def require_removable(stack: str, *, aws: Aws, clock: Clock) -> Stack | None:
+def _require_removable(stack: str, *, aws: Aws, clock: Clock) -> Stack | None:
     """The stack, if there is one; Refused if `remove` would refuse it now."""
     found = Stacks(aws, clock=clock).find(stack)
     if found:
         _check_removable(found, aws)
     return found
+
+
+def removable(stack: str, *, aws: Aws, clock: Clock) -> tuple[str, ...]:
+    """The stacks that `remove` would delete now; Refused or Busy if it would be."""
+    return (stack,) if _require_removable(stack, aws=aws, clock=clock) else ()
 
 
 def _check_given(plan: PatchingPlan) -> None:
