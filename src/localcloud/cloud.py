@@ -1,11 +1,13 @@
 """Start and stop a local cloud: one process, free loopback ports, nothing left behind."""
 
+import os
 import platform
 import secrets
 import shutil
 import sys
 import tempfile
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from localcloud.azure.service import Azure
     from localcloud.machines.fleet import Machines
 
+LOOPBACK = "127.0.0.1,localhost"
+PROXIES = ("http_proxy", "https_proxy", "all_proxy")  # in small letters or capitals
 _accounts_in_use: set[str] = set()
 _accounts_lock = threading.Lock()
 
@@ -191,7 +195,10 @@ class LocalCloud:
         return self.world.authority.pem_file
 
     def environment(self, credentials: Credentials | None = None) -> dict[str, str]:
-        """What a child process (the AWS CLI, an SDK) needs in its environment to reach this cloud."""
+        """What a child process (the AWS CLI, an SDK) needs in its environment to reach this cloud.
+
+        Where this process is told of a proxy, that too which keeps loopback away from it.
+        """
         who = credentials or self.world.root
         variables = {
             "AWS_ENDPOINT_URL": self.endpoint_url,
@@ -199,6 +206,7 @@ class LocalCloud:
             "AWS_SECRET_ACCESS_KEY": who.secret_key,
             "AWS_REGION": self.world.region,
             "AWS_DEFAULT_REGION": self.world.region,
+            **_past_proxies(os.environ),
         }
         if who.session_token:
             variables["AWS_SESSION_TOKEN"] = who.session_token
@@ -238,6 +246,15 @@ class LocalCloud:
             session = self._sessions.get(who) or self.session(who)
             self._sessions[who] = session
             return session.client(service, **options)
+
+
+def _past_proxies(surroundings: Mapping[str, str]) -> dict[str, str]:
+    if not any(value and name.lower() in PROXIES for name, value in surroundings.items()):
+        return {}
+    given = surroundings.get("no_proxy") or surroundings.get("NO_PROXY") or ""
+    # "*" means all only where it stands alone.
+    value = given if given == "*" else f"{given},{LOOPBACK}" if given else LOOPBACK
+    return {"NO_PROXY": value, "no_proxy": value}
 
 
 def _claim_account(wanted: str | None) -> str:

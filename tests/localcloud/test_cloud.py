@@ -49,6 +49,31 @@ def test_two_clouds_side_by_side_do_not_see_each_other() -> None:
             other.client("s3").list_objects_v2(Bucket="moorings-packages")
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, None),
+        ({"NO_PROXY": "corp.example"}, None),
+        ({"https_proxy": "http://10.0.0.1:3128"}, "127.0.0.1,localhost"),
+        ({"HTTP_PROXY": "http://10.0.0.1:3128", "NO_PROXY": "corp.example"}, "corp.example,127.0.0.1,localhost"),
+        ({"ALL_PROXY": "http://10.0.0.1:3128", "no_proxy": "*"}, "*"),
+    ],
+)
+def test_what_reaches_a_cloud_goes_past_proxies(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], expected: str | None
+) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+
+    with LocalCloud() as cloud:
+        told = cloud.environment()
+
+    assert (told.get("NO_PROXY"), told.get("no_proxy")) == (expected, expected)
+
+
 def test_a_cloud_that_stops_takes_nothing_of_another_along() -> None:
     with LocalCloud(in_process=True) as one:
         one.client("s3").create_bucket(Bucket="stays")

@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,6 +32,19 @@ app = Noun(
 )
 DEFAULT_REGION = "us-east-1"
 PLATFORM = "MOORINGS_FUNCTION_PLATFORM"
+# Variables of whoever is at this computer that lead to an account, to credentials, or to a stack of theirs: by their
+# beginnings, and those that hosts in Azure have for managed identities.
+THEIRS = (
+    "AWS_",
+    "AZURE_",
+    "ARM_",
+    "MOORINGS_",
+    "IDENTITY_ENDPOINT",
+    "IDENTITY_HEADER",
+    "IMDS_ENDPOINT",
+    "MSI_ENDPOINT",
+)
+NOBODY = "http://127.0.0.1:1"  # nothing listens there
 
 
 app.add_typer(automation.app, name="automation")
@@ -132,13 +145,43 @@ def exports(variables: Mapping[str, str]) -> list[str]:
 
 @contextmanager
 def only_this_cloud(cloud: "LocalCloud") -> Iterator[None]:
-    """For this process, `cloud` is AWS: whatever pointed to a real account is put aside until the block ends."""
-    before = dict(os.environ)
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
+    """For this process, `cloud` is AWS: whatever leads to an account of the user's is put aside until the block ends.
+
+    Profiles, files, roles and metadata services of both clouds are shut out too: SDKs look for them in turn.
+    """
+    ours = {**environment(cloud), **_shut(cloud)}
+    before = {name: value for name, value in os.environ.items() if name in ours or name.startswith(THEIRS)}
+    for name in before:
         del os.environ[name]
-    os.environ.update(environment(cloud))
+    os.environ.update(ours)
+    restore = _forget_default_session()
     try:
         yield
     finally:
-        os.environ.clear()
+        for name in ours:
+            os.environ.pop(name, None)
         os.environ.update(before)
+        restore()
+
+
+def _shut(cloud: "LocalCloud") -> dict[str, str]:
+    return {
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AZURE_CONFIG_DIR": str(cloud.world.state_dir / "no-azure-profile"),
+        "AZURE_TOKEN_CREDENTIALS": "EnvironmentCredential",  # neither tools that are signed in nor managed identities
+        "AZURE_POD_IDENTITY_AUTHORITY_HOST": NOBODY,  # where SDKs ask for the metadata service's tokens
+    }
+
+
+def _forget_default_session() -> Callable[[], None]:
+    """Let `boto3.client` read the environment anew; returns what puts the old default session back."""
+    import boto3
+
+    old, boto3.DEFAULT_SESSION = boto3.DEFAULT_SESSION, None
+
+    def restore() -> None:
+        boto3.DEFAULT_SESSION = old
+
+    return restore

@@ -46,11 +46,11 @@ def cloud_scope(fixture_name: str, config: pytest.Config) -> Any:
 
 
 @pytest.fixture(scope=cloud_scope)
-def local_cloud(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator["LocalCloud"]:
+def local_cloud(request: pytest.FixtureRequest) -> Iterator["LocalCloud"]:
     """A running local cloud. While it lives, the environment leads boto3 and the AWS CLI there, and nowhere else."""
     from moorings.testing.host import running_cloud  # noqa: PLC0415 - nothing is imported before it is wanted
 
-    with running_cloud(request.config, empty=tmp_path_factory.mktemp("no-azure-profile")) as cloud:
+    with running_cloud(request.config) as cloud:
         yield cloud
 
 
