@@ -5,12 +5,21 @@ import sys
 
 import pytest
 
+from localcloud.cloud import LocalCloud
+
 pytest_plugins = ["pytester"]
 
 WITHOUT_EXTRA = """
 import sys
 sys.modules["moto"] = None
 """
+
+
+@pytest.fixture(autouse=True, scope="module")
+def loaded() -> None:
+    """What a cloud consists of is loaded: a run inside this process forgets again what it has loaded first."""
+    with LocalCloud() as cloud:
+        cloud.client("ssm").describe_parameters()
 
 
 def test_the_environment_leads_to_the_cloud_and_is_put_back(
@@ -48,7 +57,7 @@ def test_the_environment_leads_to_the_cloud_and_is_put_back(
         """
     )
 
-    pytester.runpytest_subprocess("-q").assert_outcomes(passed=2)
+    pytester.runpytest_inprocess("-q").assert_outcomes(passed=2)
 
 
 def test_no_file_of_the_user_gives_credentials(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +78,7 @@ def test_no_file_of_the_user_gives_credentials(pytester: pytest.Pytester, monkey
         """
     )
 
-    pytester.runpytest_subprocess("-q").assert_outcomes(passed=1)
+    pytester.runpytest_inprocess("-q").assert_outcomes(passed=1)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +97,7 @@ def test_a_cloud_lives_as_long_as_is_said(
         """
     )
 
-    pytester.runpytest_subprocess("-q", *options).assert_outcomes(**outcome)
+    pytester.runpytest_inprocess("-q", *options).assert_outcomes(**outcome)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +108,7 @@ def test_a_setting_that_makes_no_sense_is_refused(pytester: pytest.Pytester, set
     pytester.makeini(f"[pytest]\n{setting}\n")
     pytester.makepyfile("def test_it(local_cloud): pass")
 
-    result = pytester.runpytest_subprocess("-q")
+    result = pytester.runpytest_inprocess("-q")
 
     assert result.ret != 0
     result.stdout.fnmatch_lines([told])
@@ -146,24 +155,35 @@ def test_a_host_without_servers_is_said(
     )
     pytester.makepyfile("def test_it(enrolled_node): pass")
 
-    result = pytester.runpytest_subprocess("-q", "-rs", *option)
+    result = pytester.runpytest_inprocess("-q", "-rs", *option)
 
     result.assert_outcomes(**outcome)
     result.stdout.fnmatch_lines(["*this host has no namespaces; use another one*"])
 
 
+def test_a_failure_is_shown_where_the_test_has_called(pytester: pytest.Pytester) -> None:
+    """The lines of the plugin are nobody's business, unless the error is of another kind."""
+    pytester.makefile(
+        ".yaml", waits="schemaVersion: '0.3'\nmainSteps:\n- {name: Ask, action: 'aws:pause', inputs: {}}\n"
+    )
+    pytester.makepyfile("def test_it(run_runbook): run_runbook('waits.yaml', within=0.1)")
+
+    result = pytester.runpytest_inprocess("-q")
+
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*test_it(run_runbook): run_runbook*", "E *after 0.1 s: *", "*Ask (aws:pause): *"])
+    result.stdout.no_fnmatch_line("*testing/*.py:*")
+
+
 def test_workers_have_clouds_of_their_own(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
-        import pytest
-
-        @pytest.mark.parametrize("each", range(4))
-        def test_it(local_cloud, each):
+        def test_it(local_cloud):
             ssm = local_cloud.client("ssm")
             ssm.put_parameter(Name="/mine", Value="1", Type="String")  # refused if another worker's were there
         """
     )
 
-    result = pytester.runpytest_subprocess("-q", "-n2", "--moorings-cloud-scope=function")
+    result = pytester.runpytest_subprocess("-q", "-n2", "--dist=each", "--moorings-cloud-scope=session")
 
-    result.assert_outcomes(passed=4)
+    result.assert_outcomes(passed=2)

@@ -57,13 +57,20 @@ def test_a_bootstrap_script_of_ones_own(enrolled_nodes: EnrolledNodes) -> None:
     assert mine.code not in repr(mine)
 
 
-def test_one_that_enrols_nothing_is_told_with_its_console(
+def test_one_that_enrols_nothing_is_told_with_its_console(enrolled_nodes: EnrolledNodes) -> None:
+    with pytest.raises(
+        AssertionError, match=r"(?s)after 1 s: .*registered no managed node\. Its console:.*nothing done"
+    ):
+        enrolled_nodes(user_data="#!/bin/bash\necho nothing done\n", within=1)
+
+
+def test_one_whose_script_has_failed_is_not_waited_for(
     enrolled_nodes: EnrolledNodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("moorings.testing.servers.SECONDS", 2.0)
+    monkeypatch.setattr("moorings.testing.servers.AFTER_FAILURE", 0.1)
 
-    with pytest.raises(AssertionError, match=r"(?s)registered no managed node\. Its console:.*nothing done"):
-        enrolled_nodes(user_data="#!/bin/bash\necho nothing done\n")
+    with pytest.raises(AssertionError, match=r"(?s)after 0\.1 s: .*its user data ended with exit code 3"):
+        enrolled_nodes(user_data="#!/bin/bash\nexit 3\n")
 
 
 def test_a_windows_server_replays(enrolled_nodes: EnrolledNodes) -> None:

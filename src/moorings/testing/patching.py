@@ -11,12 +11,16 @@ from moorings.clouds.aws import Aws
 from moorings.deploy.patching import Deployed
 from moorings.testing.runs import Parameters, Run, Runbooks
 from moorings.testing.vms import GROUP, AzureVm
+from moorings.testing.waiting import FAILURES_ONLY
 
 if TYPE_CHECKING:
     from localcloud.cloud import LocalCloud
 
+__tracebackhide__ = FAILURES_ONLY
 STACK = "moorings-testing"
 SECONDS = 180.0
+# A check that fails here fails for good, or until a service has started: on a simulated server a matter of moments.
+SETTLE = {"HealthSettleTime": ["PT5S"]}
 
 
 class _BriefClock:
@@ -42,11 +46,12 @@ class PatchingStack:
         return self.deployed.runbook
 
     def run(self, vm: AzureVm, parameters: Parameters | None = None, *, within: float = SECONDS) -> Run:
-        """Patch a VM of the resource group; the run when it is over. `parameters`: the runbook's, as its page tells.
+        """Patch a VM of the resource group; the run when it is over. `parameters`: the runbook's, as its page tells;
+        what it waits for is shorter than there, unless it is given.
 
         The outcome is `run.output("Report.Outcome")`.
         """
-        given: Parameters = {"InstanceId": vm.node.id, **PATIENCE, **(parameters or {})}
+        given: Parameters = {"InstanceId": vm.node.id, **PATIENCE, **SETTLE, **(parameters or {})}
         return Runbooks(self.cloud).document(self.document, given, within=within)
 
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from moorings.testing.waiting import eventually
+from moorings.testing.waiting import FAILURES_ONLY, eventually
 
 if TYPE_CHECKING:
     from localcloud.cloud import LocalCloud
 
+__tracebackhide__ = FAILURES_ONLY
 SECONDS = 120.0
 GOING_ON = frozenset({"Pending", "InProgress", "Waiting", "Cancelling", "PendingApproval", "Approved", "Scheduled"})
 JSON = ".json"

@@ -3,18 +3,20 @@
 import itertools
 import json
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from moorings.testing.waiting import eventually
+from moorings.testing.waiting import FAILURES_ONLY, eventually
 
 if TYPE_CHECKING:
     from localcloud.cloud import LocalCloud
     from localcloud.machines.machine import Machine
 
+__tracebackhide__ = FAILURES_ONLY
 ROLE = "moorings-testing-node"
 SECONDS = 60.0  # many times what a boot takes, for a computer that does other things too
+AFTER_FAILURE = 2.0  # seconds for an agent that a failed script has started
 _TRUST = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "ssm.amazonaws.com"}, "Action": "sts:AssumeRole"}],
@@ -84,17 +86,30 @@ class EnrolledNodes:
         self._machines: list[Machine] = []
 
     def __call__(
-        self, count: int = 1, *, os: str = "debian-12", setup: str = "", user_data: str = "", **spec: Any
+        self,
+        count: int = 1,
+        *,
+        os: str = "debian-12",
+        setup: str = "",
+        user_data: str = "",
+        within: float = SECONDS,
+        **spec: Any,
     ) -> list[EnrolledNode]:
         """That many servers, once they are online.
 
         `setup` is shell script that runs on each of them, as root, before it registers. `user_data` takes the place of
-        all that: a bootstrap script of yours, which has to make it a managed node. `spec`: further fields of
-        `localcloud.machines.spec.MachineSpec`, such as `updates`, and `replay` for Windows. CannotRun with the
-        console's end if a server does not boot, AssertionError with all of it if it does not come online.
+        all that: a bootstrap script of yours, which has to make it a managed node `within` so many seconds. `spec`:
+        further fields of `localcloud.machines.spec.MachineSpec`, such as `updates`, and `replay` for Windows. CannotRun
+        with the console's end if a server does not boot, AssertionError with all of it if it does not come online: at
+        once if its script has failed.
         """
         made = [self.make(os=os, setup=setup, user_data=user_data, **spec) for _ in range(count)]
-        return [self.enrol(each) for each in [machine.boot() for machine in made]]
+        return self.enrolled(made, within=within)
+
+    def enrolled(self, machines: Iterable["Machine"], *, within: float = SECONDS) -> list[EnrolledNode]:
+        """Switch servers on, all at once; the managed nodes that they become."""
+        booting = [machine.boot() for machine in machines]
+        return [self._enrol(machine, within=within) for machine in booting]
 
     def make(self, *, os: str, setup: str = "", user_data: str = "", **spec: Any) -> "Machine":
         """A server that is off, and that enrols at its first boot."""
@@ -111,15 +126,15 @@ class EnrolledNodes:
         self._machines.append(machine)
         return machine
 
-    def enrol(self, machine: "Machine") -> EnrolledNode:
-        """The managed node that a server, which is on, becomes."""
+    def _enrol(self, machine: "Machine", *, within: float) -> EnrolledNode:
         from localcloud.machines.replayed import ReplayedMachine  # noqa: PLC0415 - part of the extra
 
-        machine.wait_booted(SECONDS)
+        machine.wait_booted(within)
         if isinstance(machine, ReplayedMachine):
             mine = self.activation()
             machine.enrol(activation_id=mine.id, code=mine.code)
-        eventually(lambda: machine.node_id, within=SECONDS, otherwise=_story(machine, "registered no managed node"))
+        patience = min(within, AFTER_FAILURE) if machine.exit_code else within
+        eventually(lambda: machine.node_id, within=patience, otherwise=_story(machine, "registered no managed node"))
         node = EnrolledNode(id=machine.node_id, machine=machine, cloud=self.cloud)
 
         def introduced() -> bool:
@@ -127,7 +142,7 @@ class EnrolledNodes:
             # A first heartbeat says only that somebody is there; the second one who it is.
             return said.get("PingStatus") == "Online" and "ComputerName" in said
 
-        eventually(introduced, within=SECONDS, otherwise=_story(machine, "registered and was not heard of again"))
+        eventually(introduced, within=within, otherwise=_story(machine, "registered and was not heard of again"))
         return node
 
     def activation(self, *, limit: int = 1) -> Activation:

@@ -4,12 +4,14 @@ import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from moorings.testing.servers import EnrolledNode, EnrolledNodes
+from moorings.testing.servers import SECONDS, EnrolledNode, EnrolledNodes
+from moorings.testing.waiting import FAILURES_ONLY
 
 if TYPE_CHECKING:
     from localcloud.azure.faults import AzureFaults
     from localcloud.azure.vms import Vm
 
+__tracebackhide__ = FAILURES_ONLY
 GROUP = "servers"
 
 
@@ -60,12 +62,13 @@ class AzureVms:
         resource_group: str = GROUP,
         server: dict[str, Any] | None = None,
         updates: tuple[Any, ...] = (),
+        within: float = SECONDS,
         **vm: Any,
     ) -> list[AzureVm]:
         """That many virtual machines, once they are online.
 
-        `os`, `setup`, `updates`: as for `enrolled_nodes`; its further options go into `server`. `vm`: further options
-        of `cloud.azure.vms.create`, such as `size`, `zone`, `data_disks`, `tags`.
+        `os`, `setup`, `updates`, `within`: as for `enrolled_nodes`; its further options go into `server`. `vm`: further
+        options of `cloud.azure.vms.create`, such as `size`, `zone`, `data_disks`, `tags`.
         """
         given = {**(server or {}), "updates": updates, "cloud": "azure"}
         machines = [self.nodes.make(os=os, setup=setup, **given) for _ in range(count)]
@@ -74,9 +77,8 @@ class AzureVms:
             self._azure.vms.create(each.name, machine=each, resource_group=resource_group, os=kind, **vm)
             for each in machines
         ]
-        for each in machines:
-            each.boot()
-        return [AzureVm(vm=vm, node=self.nodes.enrol(each)) for vm, each in zip(made, machines, strict=True)]
+        nodes = self.nodes.enrolled(machines, within=within)
+        return [AzureVm(vm=vm, node=node) for vm, node in zip(made, nodes, strict=True)]
 
     def close(self) -> None:
         """Forget the faults. The virtual machines' records stay with their cloud; their servers go with the nodes."""

@@ -2,10 +2,14 @@
 
 import time
 from collections.abc import Callable
+from operator import methodcaller
 from typing import TypeVar
 
 Seen = TypeVar("Seen")
 PAUSE = 0.05
+# As the `__tracebackhide__` of a module: pytest shows failures where the test has called it, and other errors whole.
+FAILURES_ONLY = methodcaller("errisinstance", AssertionError)
+__tracebackhide__ = FAILURES_ONLY
 
 
 def eventually(look: Callable[[], Seen], *, within: float, otherwise: Callable[[], str]) -> Seen:
