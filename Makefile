@@ -44,8 +44,8 @@ docs: $(VENV)/dev.stamp ## Check the manual, and build its site in build/site
 
 lock: ## Write the requirements anew (needs uv)
 	@flags="--generate-hashes --universal --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet --upgrade"; \
-	uv pip compile pyproject.toml --extra local --extra dev $$flags -o requirements/dev.txt && \
-	uv pip compile pyproject.toml --extra local $$flags -c requirements/dev.txt -o requirements/local.txt
+	uv pip compile pyproject.toml --extra local --extra build --extra dev $$flags -o requirements/dev.txt && \
+	uv pip compile pyproject.toml --extra local --extra build $$flags -c requirements/dev.txt -o requirements/local.txt
 
 clean: ## Remove what these targets made
 	@rm -rf $(VENV) .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
