@@ -57,6 +57,8 @@ def test_a_run_whose_function_lets_no_call_through_touches_nothing(stage: Stage)
     stage.keep(12)
 
     assert run.status.value == "Failed"
+    assert "nobody could report this run" in run.failure_message
+    assert "{{" not in run.failure_message
     assert not stage.azure.calls
     assert not stage.node.installs
     assert not stage.table.guards
