@@ -169,17 +169,6 @@ def test_the_name_by_which_servers_reach_the_api_stays_when_nothing_is_said_of_i
     assert _remove(account, name).stacks == (name, f"{name}-endpoint")
 
 
-def test_the_name_by_which_servers_reach_the_api_stays_when_nothing_is_said_of_it(account: Account, name: str) -> None:
-    """Else an update sends servers, whose resolver forwards nothing, to a name that they cannot resolve."""
-    endpoint = _new_endpoint(account)
-    chosen = _deploy(account, _plan(name, endpoint=endpoint, parameters={"InvokeUrlStyle": "endpoint-host"}))
-
-    again = _deploy(account, _plan(name, endpoint=endpoint))
-
-    assert again.api_url == chosen.api_url
-    assert _remove(account, name).stacks == (name, f"{name}-endpoint")
-
-
 def test_a_second_deployment_changes_nothing_and_says_so(account: Account, name: str) -> None:
     first = _deploy(account, _plan(name))
     steps: list[Step | StackEvent] = []
