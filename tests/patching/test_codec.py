@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from moorings.errors import Misconfigured
 from moorings.patching.codec import decode, encode
+from moorings.patching.dynamodb import run_in
 from moorings.patching.model import (
     CheckpointDisk,
     Conclusion,
@@ -111,3 +113,18 @@ def test_enums_times_and_spans_are_themselves_again() -> None:
     assert back.judgement.warnings == ("a", "b")
     assert back.options.boot_time == timedelta(seconds=90)
     assert back.began_at.tzinfo is not None
+
+
+@pytest.mark.parametrize(
+    "change", [{"phase": "paused"}, {"restore": 7}, {"vm": {"id": "x"}}, {"began_at": "soon"}, {"timeline": [3]}]
+)
+def test_a_record_that_this_version_cannot_read_is_named_with_what_to_do(change: dict[str, object]) -> None:
+    """Of a newer version, after a way back that left one out."""
+    run = Run(execution="11111111-2222-4333-8444-555555555555", node="mi-0", began_at=NOW)
+    body = json.dumps(json.loads(encode(run)) | change)
+
+    with pytest.raises(Misconfigured) as unread:
+        run_in({"pk": {"S": f"run#{run.execution}"}, "body": {"S": body}})
+
+    assert run.execution in unread.value.message
+    assert "newer version" in unread.value.remedy

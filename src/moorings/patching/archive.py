@@ -7,7 +7,7 @@ from typing import Any
 from moorings.clock import Clock
 from moorings.clouds.aws_errors import translated
 from moorings.errors import Busy, CloudFault, Misconfigured
-from moorings.patching import codec
+from moorings.patching.dynamodb import run_in
 from moorings.patching.model import Run
 
 NODE_INDEX = "node"
@@ -31,7 +31,7 @@ class DynamoArchive:
         for at in range(0, len(wanted), MOST_KEYS):
             keys = [{"pk": {"S": f"{_PREFIX}{each}"}} for each in wanted[at : at + MOST_KEYS]]
             for item in self._batch(keys):
-                run = _run(item)
+                run = run_in(item)
                 found[run.execution] = run
         return found
 
@@ -87,8 +87,4 @@ class DynamoArchive:
                 ExpressionAttributeValues={":prefix": {"S": _PREFIX}, **values},
             )
             for page in pages:
-                yield from map(_run, page["Items"])
-
-
-def _run(item: Mapping[str, Any]) -> Run:
-    return codec.decode(Run, item["body"]["S"])
+                yield from map(run_in, page["Items"])

@@ -10,7 +10,7 @@ from typing import Any
 
 from moorings.clock import epoch, from_epoch
 from moorings.clouds.aws_errors import translated
-from moorings.errors import CloudFault
+from moorings.errors import CloudFault, Misconfigured
 from moorings.patching import codec
 from moorings.patching.model import RECORD_LIFE, Guard, Run, VmRef
 from moorings.patching.ports import Overtaken
@@ -96,7 +96,7 @@ class DynamoRecords:
             item = self._client.get_item(
                 TableName=self._table, Key={"pk": _text(f"run#{execution}")}, ConsistentRead=True
             ).get("Item")
-        return codec.decode(Run, item["body"]["S"]) if item else None
+        return run_in(item) if item else None
 
     def save(self, run: Run) -> Run:
         """See `ports.Records.save`."""
@@ -148,6 +148,17 @@ class DynamoRecords:
                 Limit=limit,
             )
         return [item["pk"]["S"].partition("#")[2] for item in answer.get("Items", ())]
+
+
+def run_in(item: Mapping[str, Any]) -> Run:
+    """The run whose record an item is. Misconfigured if this version cannot read it."""
+    try:
+        return codec.decode(Run, item["body"]["S"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise Misconfigured(
+            f"the record of execution {item['pk']['S'].partition('#')[2]} cannot be read: {error}",
+            remedy="a newer version wrote it: update the stack, or the command that you run, to that one",
+        ) from error
 
 
 def _record(run: Run, *, version: int) -> dict[str, Any]:
