@@ -35,6 +35,7 @@ def test_a_limit_that_may_be_gone_is_not_judged(cli: Cli) -> None:
 
     assert ended.code == 0
     assert "NOT JUDGED" in ended.out
+    assert "nothing has to be done; 4 findings could not be judged" in ended.out
     assert "2026-06-30" in ended.out
     assert "--setting-value advanced" in ended.out
 

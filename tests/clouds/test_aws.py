@@ -14,6 +14,7 @@ from botocore.exceptions import (
 
 from localcloud.cloud import LocalCloud
 from moorings.clouds.aws import Aws, calling
+from moorings.clouds.aws_errors import translated
 from moorings.errors import Busy, CloudFault, Misconfigured
 
 
@@ -57,18 +58,25 @@ def _refusal(code: str, why: str = "why") -> ClientError:
     ],
 )
 def test_an_error_tells_who_must_act(error: Exception, family: type[Exception], remedy: str) -> None:
-    with pytest.raises(family, match=r"ssm:Call|Could not connect") as translated, calling("ssm:Call"):
+    with pytest.raises(family, match=r"ssm:Call|Could not connect") as raised, calling("ssm:Call"):
         raise error
 
-    assert remedy in translated.value.remedy  # type: ignore[attr-defined]
-    assert translated.value.__cause__ is error
+    assert remedy in raised.value.remedy  # type: ignore[attr-defined]
+    assert raised.value.__cause__ is error
 
 
 def test_a_fault_names_the_call_and_the_request() -> None:
-    with pytest.raises(CloudFault) as translated, calling("ssm:Call"):
+    with pytest.raises(CloudFault) as raised, calling("ssm:Call"):
         raise _refusal("InternalServerError")
 
-    assert (translated.value.call, translated.value.request_id) == ("ssm:Call", "r-1")
+    assert (raised.value.call, raised.value.request_id) == ("ssm:Call", "r-1")
+
+
+def test_a_refusal_where_people_and_functions_call_names_the_right_for_both() -> None:
+    with pytest.raises(Misconfigured) as refused, translated("ssm:DescribeInstanceInformation"):
+        raise _refusal("AccessDeniedException")
+
+    assert refused.value.remedy.startswith("allow ssm:DescribeInstanceInformation to that identity")
 
 
 def test_our_own_errors_pass_unchanged() -> None:

@@ -104,10 +104,12 @@ def _show(results: Results, ask: Ask, report: Report) -> None:
     for state, heading in ((State.ACT, "to be done"), (State.ADVICE, "worth knowing"), (State.UNKNOWN, "not judged")):
         _explained(results, state, heading, [each for each in report.findings if each.state is state])
     results.line()
+    unseen = sum(each.state is State.UNKNOWN for each in report.findings)
+    more = f"; {counted(unseen, 'finding')} could not be judged" if unseen else ""
     if report.well:
-        results.prose("nothing has to be done", style="green")
+        results.prose(f"nothing has to be done{more}", style="yellow" if unseen else "green")
     else:
-        results.prose(f"{counted(len(report.needing_action), 'finding')} to be acted on", style="bold red")
+        results.prose(f"{counted(len(report.needing_action), 'finding')} to be acted on{more}", style="bold red")
 
 
 def _explained(results: Results, state: State, heading: str, found: list[Finding]) -> None:

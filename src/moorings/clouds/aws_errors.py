@@ -55,5 +55,6 @@ def from_client_error(error: ClientError, call: str) -> Busy | CloudFault | Misc
     if code in THROTTLED:
         return Busy(f"{call} is throttled", retry_after=RETRY_AFTER)
     if code in DENIED:
-        return Misconfigured(f"{call} is not allowed: {message}", remedy="allow this action, or deploy the stack again")
+        remedy = f"allow {call} to that identity; a function of ours gets it when its stack is deployed again"
+        return Misconfigured(f"{call} is not allowed: {message}", remedy=remedy)
     return CloudFault(f"{call} failed: {code}: {message}", call=call, code=code, request_id=request_id)
