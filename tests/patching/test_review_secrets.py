@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from azure.core.rest import HttpRequest
 
 from moorings.clouds.azure import Place
 from moorings.errors import Misconfigured
@@ -11,6 +12,7 @@ from moorings.patching.azure import ArmCompute
 from moorings.patching.credentials import AzureClouds
 from moorings.patching.model import CredentialNames
 from moorings.patching.observed import OperationState
+from moorings.patching.ports import AzureRefused
 
 GUID = "11111111-2222-4333-8444-555555555555"
 SECRET = "abc8Q~not-a-real-one-but-looks-like-it"
@@ -69,3 +71,37 @@ def test_a_token_is_sent_to_nobody_but_resource_manager(monitor: str) -> None:
 
     assert compute.operation(monitor).state is OperationState.GONE
     assert not asked
+
+
+class Pages:
+    """Resource Manager's answers, each of which names the next page."""
+
+    def __init__(self, following: str) -> None:
+        self.following = following
+        self.asked: list[str] = []
+
+    def send_request(self, request: HttpRequest) -> Any:
+        self.asked.append(request.url)
+        body = {"value": [{"actions": ["*/read"]}], "nextLink": self.following}
+        return SimpleNamespace(json=lambda: body, raise_for_status=lambda: None)
+
+
+@pytest.mark.parametrize("following", ["https://evil.example/page", "http://arm.example/page", "//evil.example/page"])
+def test_the_token_follows_no_list_to_another_host(following: str) -> None:
+    pages = Pages(following)
+    client: Any = pages
+    compute = ArmCompute(client, arm="https://arm.example", unauthenticated=lambda: None)
+
+    with pytest.raises(AzureRefused):
+        compute.missing_actions("/subscriptions/s", ["Microsoft.Compute/disks/read"])
+    assert len(pages.asked) == 1
+
+
+def test_a_list_without_end_is_given_up() -> None:
+    pages = Pages("https://arm.example/subscriptions/s/page")
+    client: Any = pages
+    compute = ArmCompute(client, arm="https://arm.example", unauthenticated=lambda: None)
+
+    with pytest.raises(AzureRefused):
+        compute.missing_actions("/subscriptions/s", ["Microsoft.Compute/disks/read"])
+    assert len(pages.asked) < 50

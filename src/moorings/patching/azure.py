@@ -21,6 +21,7 @@ from moorings.patching.ports import AzureRefused
 
 AUTHORIZATION = "providers/Microsoft.Authorization"
 LOCKS_VERSION, PERMISSIONS_VERSION = "2020-05-01", "2022-04-01"
+MOST_PAGES = 20
 _FAILED = frozenset({"failed", "canceled"})
 
 
@@ -112,14 +113,18 @@ class ArmCompute:
     def _listed(self, action: str, path: str) -> list[Mapping[str, Any]]:
         found: list[Mapping[str, Any]] = []
         url = path
-        while url:
+        for _ in range(MOST_PAGES):
             with self._refusing(action):
                 answer = self._client.send_request(HttpRequest("GET", url))
                 answer.raise_for_status()
             body = answer.json()
             found += body.get("value") or ()
-            url = body.get("nextLink") or ""
-        return found
+            url = str(body.get("nextLink") or "")
+            if not url:
+                return found
+            if _host(url) != self._home:
+                break  # no token leaves for another host than Azure's
+        raise AzureRefused(status=0, code="OddList", message=f"the list for {action} leads elsewhere, or has no end")
 
     # -- writes ----------------------------------------------------------------------------------------------------
 
