@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -232,17 +233,30 @@ def test_what_the_service_has_forgotten_the_record_tells(patch: Cli, patching: P
 
 def sleeping(patching: PatchStack, cloud: LocalCloud, node: str) -> str:
     """An execution that goes on for an hour."""
-    client, name = cloud.client("ssm"), f"sleeping-{uuid4().hex[:8]}"
-    content = {
-        "schemaVersion": "0.3",
-        "parameters": {"InstanceId": {"type": "String"}},
-        "mainSteps": [{"name": "Sleep", "action": "aws:sleep", "inputs": {"Duration": "PT1H"}}],
-    }
-    client.create_document(Name=name, DocumentType="Automation", DocumentFormat="JSON", Content=json.dumps(content))
-    started = client.start_automation_execution(DocumentName=name, Parameters={"InstanceId": [node]})
-    execution = str(started["AutomationExecutionId"])
+    step = {"name": "Sleep", "action": "aws:sleep", "inputs": {"Duration": "PT1H"}}
+    execution = _started(cloud, node, step)
     patching.put(patchstack.record(execution, node, phase=Phase.RESTORING, conclusion=None))
     return execution
+
+
+def sending(patching: PatchStack, cloud: LocalCloud, node: str) -> str:
+    """An execution that has sent the command which installs; nobody answers it."""
+    inputs = {"Service": "ssm", "Api": "SendCommand", "DocumentName": "AWS-RunShellScript", "InstanceIds": [node],
+              "Parameters": {"commands": ["true"]}}  # fmt: skip
+    told = [{"Name": "CommandId", "Selector": "$.Command.CommandId", "Type": "String"}]
+    step = {"name": "InstallPatches", "action": "aws:executeAwsApi", "inputs": inputs, "outputs": told}
+    execution = _started(cloud, node, step)
+    patching.put(patchstack.record(execution, node))
+    return execution
+
+
+def _started(cloud: LocalCloud, node: str, step: dict[str, Any]) -> str:
+    client, name = cloud.client("ssm"), f"{step['name'].lower()}-{uuid4().hex[:8]}"
+    parameters = {"InstanceId": {"type": "String"}}
+    content = {"schemaVersion": "0.3", "parameters": parameters, "mainSteps": [step]}
+    client.create_document(Name=name, DocumentType="Automation", DocumentFormat="JSON", Content=json.dumps(content))
+    started = client.start_automation_execution(DocumentName=name, Parameters={"InstanceId": [node]})
+    return str(started["AutomationExecutionId"])
 
 
 def test_whoever_stops_following_is_told_that_runs_go_on(capfd: pytest.CaptureFixture[str]) -> None:

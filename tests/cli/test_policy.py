@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from tests.cli import patchstack
 from tests.cli.conftest import Cli
-from tests.cli.test_patch_run import sleeping
+from tests.cli.test_patch_run import sending, sleeping
 
 from localcloud.aws.iam import patterns
 from localcloud.cloud import LocalCloud
@@ -76,9 +76,10 @@ def test_whoever_runs_patches_needs_all_of_his_policy_and_no_more(
     kept = "abababab-0000-4000-8000-000000000001"
     stack.put(patchstack.undecided(kept, nodes[0]))
     going_on = sleeping(stack, cloud, nodes[1])
+    installing = sending(stack, cloud, nodes[0])
     for words in (
         ("watch", execution), ("status",), ("status", nodes[0]), ("explain", execution, "--all"), ("checkpoints",),
-        ("report", execution, "-o", str(tmp_path / "report.html")),
+        ("report", execution, installing, "-o", str(tmp_path / "report.html")),
         ("cancel", going_on, "--yes"), ("gc", "--execution", kept, "--yes"),
     ):  # fmt: skip
         done = cli("patch", *words, "--json", *where)
