@@ -11,7 +11,7 @@ from typing import Any
 
 from moorings.clock import Clock
 from moorings.clouds.aws import Aws, calling
-from moorings.deploy import steps, templates
+from moorings.deploy import constraints, steps, templates
 from moorings.deploy.artifacts import TAGS, key_of
 from moorings.deploy.documents import (
     UNKNOWN_ENDPOINT,
@@ -218,6 +218,12 @@ def _require_removable(stack: str, *, aws: Aws, clock: Clock) -> Stack | None:
 
 def _check(plan: EnrolmentPlan) -> None:
     steps.check_parameters(plan.parameters, templates.STACK, filled_in=_OURS, room="enrolment")
+    if isinstance(plan.endpoint, NewEndpoint):
+        endpoint = _endpoint_spec(plan, plan.endpoint)
+        constraints.require_fitting(endpoint.template, endpoint.parameters)
+    else:
+        given = {"VpcEndpointForApiGateway": plan.endpoint.id}
+        constraints.require_fitting(templates.read(templates.STACK), given)
     for cidr in filter(None, plan.parameters.get("AllowedSourceCidrs", "").split(",")):
         try:
             ip_network(cidr)

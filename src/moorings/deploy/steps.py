@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from moorings.clouds.aws import Aws
-from moorings.deploy import templates
+from moorings.deploy import constraints, templates
 from moorings.deploy.artifacts import Artifacts
 from moorings.deploy.stacks import ChangeSet, Stack, StackEvent, Stacks, StackSpec, require_deletable
 from moorings.errors import Misconfigured, Refused
@@ -108,11 +108,14 @@ def require_removable(found: Stack, *, guarded: str) -> None:
 
 
 def check_parameters(given: Mapping[str, str], template: str, *, filled_in: frozenset[str], room: str) -> None:
-    """Misconfigured for a parameter that the template does not have, or that deploying fills in itself."""
-    known = templates.parameter_names(templates.read(template))
+    """Misconfigured for a parameter that the template does not have, that deploying fills in itself, or whose value it
+    does not take."""
+    text = templates.read(template)
+    known = templates.parameter_names(text)
     unknown = sorted(set(given) - known | set(given) & filled_in)
     if unknown:
         raise Misconfigured(
             f"{', '.join(unknown)} cannot be given: no parameter of the {room} stack, or one that deploy fills in",
             remedy=f"give some of {', '.join(sorted(known - filled_in))}",
         )
+    constraints.require_fitting(text, given)

@@ -33,36 +33,36 @@ def read(name: str) -> str:
 
 def parameter_names(text: str) -> frozenset[str]:
     """The names of a template's parameters."""
-    return frozenset(_blocks(_section(text, "Parameters")))
+    return frozenset(_blocks(section(text, "Parameters")))
 
 
 def defaults(text: str) -> dict[str, str]:
     """The defaults of a template's parameters, by name, as the text has them; of those that are written on one line."""
-    found = {name: _DEFAULT.search(block) for name, block in _blocks(_section(text, "Parameters")).items()}
+    found = {name: _DEFAULT.search(block) for name, block in _blocks(section(text, "Parameters")).items()}
     return {name: match[1].strip("'\"") for name, match in found.items() if match}
 
 
 def pattern(text: str, parameter: str) -> str:
     """What a template's parameter must match."""
-    found = _PATTERN.search(_blocks(_section(text, "Parameters"))[parameter])
+    found = _PATTERN.search(_blocks(section(text, "Parameters"))[parameter])
     assert found is not None, f"{parameter} has no pattern"
     return found[1]
 
 
 def resources(text: str) -> dict[str, str]:
     """Logical id → its lines, of a template's resources."""
-    return _blocks(_section(text, "Resources"))
+    return _blocks(section(text, "Resources"))
 
 
 def with_defaults(text: str, values: Mapping[str, str]) -> str:
     """The template with these values as defaults of its parameters, whatever it had; KeyError for no parameter."""
-    section = _section(text, "Parameters")
-    blocks = _blocks(section)
+    before = section(text, "Parameters")
+    blocks = _blocks(before)
     for name, value in values.items():
         line = f"    Default: {value}\n"
         without = _DEFAULT_LINE.sub("", blocks[name])
         blocks[name] = without.rstrip("\n") + "\n" + line + "\n" * (len(without) - len(without.rstrip("\n")) - 1)
-    return text.replace(section, "".join(blocks.values()), 1)
+    return text.replace(before, "".join(blocks.values()), 1)
 
 
 def without_includes(text: str) -> str:
@@ -84,13 +84,14 @@ def with_deployment(text: str, parameters: Mapping[str, str] | None = None) -> s
 
 
 def _api_definition(text: str) -> str:
-    blocks = _blocks(_COMMENT.sub("", _section(text, "Resources")))
+    blocks = _blocks(_COMMENT.sub("", section(text, "Resources")))
     types = {name: _API_TYPE.search(block) for name, block in blocks.items()}
     copied = {name for name, found in types.items() if found and found[1] in _COPIED}
     return "".join(blocks[name].rstrip() + "\n" for name in sorted(copied))
 
 
-def _section(text: str, name: str) -> str:
+def section(text: str, name: str) -> str:
+    """The lines of a section, such as `Parameters`; empty if the template has none."""
     found = re.search(rf"^{name}:\n((?:[ #].*\n|\n)*)", text, re.MULTILINE)
     return found[1] if found else ""
 
