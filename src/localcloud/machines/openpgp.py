@@ -1,6 +1,8 @@
 """The key that signs the local packages: made by the real gpg, thrown away with the local cloud."""
 
+import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 from localcloud.errors import CannotRun
@@ -8,6 +10,15 @@ from localcloud.errors import CannotRun
 USER = "Local cloud packages <local@example.invalid>"
 # gpg-agent's socket must fit into a Unix address.
 MAX_HOME_LENGTH = 80
+SHORT = Path("/dev/shm")  # noqa: S108 - only a private folder in it is used
+
+
+def home_below(folder: Path) -> Path:
+    """Where a key can live: in `folder`, or, if that is too long a path, in a new folder of a short one."""
+    home = folder / "gpg"
+    if len(str(home)) <= MAX_HOME_LENGTH or not os.access(SHORT, os.W_OK):
+        return home
+    return Path(tempfile.mkdtemp(prefix="localcloud-gpg-", dir=SHORT))
 
 
 class SigningKey:

@@ -16,11 +16,12 @@ from localcloud.aws.apigateway.network import endpoint
 from localcloud.errors import ServiceError
 from localcloud.machines.machine import Machine
 from localcloud.machines.mirror import Mirror
-from localcloud.machines.openpgp import SigningKey
+from localcloud.machines.openpgp import SigningKey, home_below
 from localcloud.machines.packages import catalogue
 from localcloud.machines.spec import MachineSpec
 from localcloud.machines.surroundings import EmulatedClouds
 from localcloud.server import Listener, started_server
+from localcloud.watchdog import Watchdog
 from localcloud.wire import Request, Response
 from localcloud.world import World
 
@@ -39,7 +40,9 @@ class PackageSource:
     """The signed packages; made when they are first asked for."""
 
     def __init__(self, world: World) -> None:
-        self._key = SigningKey(world.state_dir / "gpg")
+        home = home_below(world.state_dir)
+        world.part(Watchdog).watch(home)
+        self._key = SigningKey(home)
         self._mirror = Mirror(catalogue(self._key))
         self._key.close()
 

@@ -1,8 +1,8 @@
 """What machines need when their root is only their own (a user namespace), not the host's.
 
 Overlayfs cannot copy up what belongs to the host's root there. So the folders that packages write to, and the files
-that they change, are copied once into a layer that all machines share: /etc and the package database whole, of other
-folders the tree without files.
+that they change, are copied once into a layer that all machines share: /etc and the package database, of other folders
+the tree without files. What the database knows of single packages is read only, and shines through from the host.
 """
 
 import os
@@ -14,6 +14,7 @@ from localcloud.machines.disk import prepare_folder
 WHOLE = ("etc", "var/lib/dpkg")
 # Here what may not be read is a lock, and as good when empty.
 LOCKED = frozenset({"var/lib/dpkg"})
+READ_ONLY = frozenset({"var/lib/dpkg/info"})
 # Written by the package tools; the host's own must not shine through.
 LOGS = ("var/log/dpkg.log", "var/log/alternatives.log")
 # Folders only, this deep: what a package may put files into.
@@ -57,6 +58,8 @@ def _copy_whole(disk: Path, name: str) -> None:
             folders.clear()
             continue
         prepare_folder(disk, relative)
+        if relative in READ_ONLY:
+            continue
         links = [entry for entry in folders if Path(folder, entry).is_symlink()]
         for entry in [*files, *links]:
             source, target = Path(folder, entry), disk / relative / entry

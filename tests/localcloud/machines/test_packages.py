@@ -2,13 +2,16 @@
 
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
 
+from localcloud.cloud import LocalCloud
 from localcloud.errors import CannotRun
 from localcloud.machines import host
 from localcloud.machines.mirror import Mirror
+from localcloud.machines.openpgp import SHORT
 from localcloud.machines.packages import deb
 from localcloud.machines.shims.texts import SIMULATED, shim
 from localcloud.wire import Request
@@ -60,6 +63,22 @@ def test_a_missing_tool_is_named_with_the_command_that_installs_it(monkeypatch: 
 def test_a_host_that_forbids_namespaces_is_told_what_helps() -> None:
     assert "--privileged" in host.refusal("namespaces: Operation not permitted", root=True)
     assert "sudo" in host.refusal("namespaces: Operation not permitted", root=False)
+
+
+@pytest.mark.skipif(shutil.which("gpg") is None, reason="no gpg on this host")
+def test_packages_are_signed_however_long_the_path_of_temporary_files_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on build servers, whose folders for temporary files are deep down; a socket has room for 107 characters."""
+    with tempfile.TemporaryDirectory() as short:
+        deep = Path(short, "x" * 100)
+        deep.mkdir()
+        monkeypatch.setattr(tempfile, "tempdir", str(deep))
+        before = set(SHORT.iterdir())
+
+        with LocalCloud(in_process=True) as cloud:
+            assert cloud.machines.signing_key.startswith("-----BEGIN PGP PUBLIC KEY BLOCK-----")
+
+        assert set(SHORT.glob("localcloud-gpg-*")) <= before
+        assert list(deep.iterdir()) == []
 
 
 def test_every_simulated_program_has_its_text_and_is_listed() -> None:
