@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.patching.inline import SwiftStage
 from tests.patching.stage import Stage
+from tests.patching.test_upkeep import EXECUTION, Ground, restoring
 
 from moorings.errors import Busy, CloudFault
 from moorings.patching.answers import RESTORE_PAUSE, restore_pause
@@ -258,3 +259,33 @@ def test_what_expires_later_is_looked_at_then() -> None:
     now = datetime(2026, 11, 22, tzinfo=UTC)
 
     assert until_next(now, now + timedelta(hours=7)) == timedelta(hours=7)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        Busy("virtualMachines/start/action is throttled", retry_after=timedelta(minutes=20)),
+        CloudFault("virtualMachines/start/action failed: 503", call="virtualMachines/start/action"),
+        AzureRefused(status=409, code="Conflict", message="somebody else is at it"),
+    ],
+)
+def test_a_vm_that_is_down_past_the_deadline_of_its_restore_alarms(refusal: Busy | CloudFault | AzureRefused) -> None:
+    """Every look goes well, and no start gets through: nobody would hear of it before the restore is given up."""
+    ground = Ground()
+    began = ground.stage.clock.now() - timedelta(minutes=40)
+    run = restoring(ground, began_at=began, deadline=began + RESTORE_TIME, stops=1, down_at=began)
+    assert run.vm is not None
+    ground.stage.azure.vms[run.vm.key].power = "stopped"
+    ground.stage.azure.refusing["virtualMachines/start/action"] = [refusal] * 999
+
+    ground.keep(2)
+    assert "UpkeepFailed" not in ground.stage.notebook.metrics
+    ground.keep(6)
+    assert "UpkeepFailed" in ground.stage.notebook.metrics
+    told = [facts for event, facts in ground.stage.notebook.records if event == "upkeep_failed"]
+    assert told[0]["execution"] == EXECUTION
+    assert "has not come to its end" in str(told[0]["error"])
+
+    ground.stage.azure.refusing.clear()
+    assert ground.keep(6).phase is Phase.OVER
+    assert ground.stage.azure.vms[run.vm.key].power == "running"

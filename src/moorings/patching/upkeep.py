@@ -129,7 +129,22 @@ class Upkeep:
             given_up = replace(state, ended="down", ended_at=outside.clock.now(), note=state.note or "it took too long")
             report(replace(run, restore=given_up), outside, install_began=True)
             return []
-        return self._moved(run, countdown)
+        going_on = self._moved(run, countdown)
+        for one in going_on:
+            self._overdue(one)
+        return going_on
+
+    def _overdue(self, run: Run) -> None:
+        """Alarm for a VM that is down past its restore's deadline: every look goes well, but no move gets through."""
+        state, now = run.restore, self._outside.clock.now()
+        if state is None or now < state.deadline:
+            return
+        minutes = (now - state.began_at).total_seconds() / 60
+        why = f"the restore has not come to its end in {minutes:.0f} minutes" + (
+            f": {state.note}" if state.note else ""
+        )
+        self._outside.journal.record("upkeep_failed", execution=run.execution, error=why)
+        self._outside.journal.count("UpkeepFailed")
 
     def _moved(self, run: Run, countdown: Countdown) -> list[Run]:
         """One look at a restore that is ours, and the moves that follow; its report once it has come to its end."""
