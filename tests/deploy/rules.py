@@ -277,6 +277,12 @@ def _property(type_: str, path: str, value: Any) -> Callable[[dict[str, Any]], o
     return change
 
 
+def _allowed(**statement: str) -> Callable[[dict[str, Any]], object]:
+    """Gives the first role a statement on everything."""
+    allowed = {"Effect": "Allow", "Resource": "*", **statement}
+    return _property("IAM::Role", "Policies", [{"PolicyDocument": {"Statement": [allowed]}}])
+
+
 RULES = (
     Rule(
         id="table-kept", what="a table is encrypted under a KMS key, can be recovered, and survives its replacement",
@@ -304,16 +310,14 @@ RULES = (
         id="actions-named", what="every action is named", why="a service's next action would be allowed as well",
         remedy="list the actions", model="IAM.21, CKV_AWS_107 to 111",
         found=_actions, on=templates.STACK,
-        breaks=_property("IAM::Role", "Policies", [{"PolicyDocument": {"Statement": [
-            {"Effect": "Allow", "Action": "ssm:*", "Resource": "*", "Sid": "All"}]}}]),
+        breaks=_allowed(Action="ssm:*", Sid="All"),
     ),
     Rule(
         id="resources-named", what="a statement on everything has a name, and so a reason", model="CKV_AWS_111",
         why="what a role may do is what whoever gets its credentials may do",
         remedy="name the resource, or the statement in the tests' list of reasons",
         found=_resources, on=templates.PATCHING,
-        breaks=_property("IAM::Role", "Policies", [{"PolicyDocument": {"Statement": [
-            {"Effect": "Allow", "Action": "ssm:ListCommands", "Resource": "*"}]}}]),
+        breaks=_allowed(Action="ssm:ListCommands"),
     ),
     Rule(
         id="no-strangers", what="nobody outside the account is let in", model="CKV_AWS_33, CKV_AWS_60, confused deputy",

@@ -8,6 +8,7 @@ automation-execution/Id; the listings know no resource types); Systems Manager U
 from collections.abc import Mapping, Sequence
 
 from localcloud.aws.call import Call
+from localcloud.aws.iam.rights.documents import is_owned
 from localcloud.aws.iam.rights.model import (
     Directory,
     Entry,
@@ -19,7 +20,6 @@ from localcloud.aws.iam.rights.model import (
     simple,
 )
 
-_OWNED = ("AWS-", "AWSSupport-", "Amazon-")
 _TAG_SPELLING = "ssm:resourceTag"
 
 
@@ -27,7 +27,7 @@ def definition_arn(call: Call, name: str, version: str) -> str:
     """The ARN of a runbook's version; a document's ARN stands for its name."""
     plain = name.rpartition("document/")[2]
     resource = f"automation-definition/{plain}:{version or '$DEFAULT'}"
-    if plain.startswith(_OWNED):
+    if is_owned(plain):
         return f"arn:{partition(call.region)}:ssm:{call.region}::{resource}"
     return arn(call, "ssm", resource)
 

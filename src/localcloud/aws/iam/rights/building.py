@@ -120,64 +120,68 @@ def _dashboards(action: str) -> Entry:
     return Entry(actions=(action,), rights=rights)
 
 
-def _all(service: str, named: Named, operations: str) -> dict[tuple[str, str], Entry]:
+def _each(service: str, entry: Callable[[str], Entry], operations: str) -> dict[tuple[str, str], Entry]:
     """Calls whose action has their own name."""
-    return {(service, each): simple(f"{service}:{each}", named) for each in operations.split()}
+    return {(service, each): entry(f"{service}:{each}") for each in operations.split()}
+
+
+def _all(service: str, named: Named, operations: str) -> dict[tuple[str, str], Entry]:
+    """Calls that need one right, on the one resource that they name."""
+    return _each(service, lambda action: simple(action, named), operations)
+
+
+def _tagging(service: str, named: Named, operations: str) -> dict[tuple[str, str], Entry]:
+    """Calls that make something, and may tag it."""
+    return _each(service, lambda action: _tagged(action, f"{service}:TagResource", named), operations)
 
 
 ENTRIES: Mapping[tuple[str, str], Entry] = {
-    ("lambda", "CreateFunction"): _function_rights("lambda:CreateFunction"),
-    ("lambda", "UpdateFunctionCode"): _function_rights("lambda:UpdateFunctionCode"),
-    ("lambda", "UpdateFunctionConfiguration"): _function_rights("lambda:UpdateFunctionConfiguration"),
+    **_each("lambda", _function_rights, "CreateFunction UpdateFunctionCode UpdateFunctionConfiguration"),
     **_all(
         "lambda",
         _function,
         "AddPermission DeleteFunction DeleteFunctionConcurrency DeleteFunctionEventInvokeConfig GetFunction"
-        " GetFunctionConcurrency GetFunctionConfiguration GetFunctionEventInvokeConfig GetPolicy PutFunctionConcurrency"
-        " PutFunctionEventInvokeConfig RemovePermission TagResource UntagResource UpdateFunctionEventInvokeConfig",
+        " GetFunctionConcurrency GetFunctionConfiguration GetFunctionEventInvokeConfig GetPolicy ListTags"
+        " PutFunctionConcurrency PutFunctionEventInvokeConfig RemovePermission TagResource UntagResource"
+        " UpdateFunctionEventInvokeConfig",
     ),
-    ("lambda", "ListTags"): simple("lambda:ListTags", _function),
     ("lambda", "PublishLayerVersion"): Entry(
         actions=("lambda:PublishLayerVersion", "s3:GetObject", "s3:GetObjectVersion"), rights=_publish_layer
     ),
     **_all("lambda", _layer, "GetLayerVersion DeleteLayerVersion"),
-    ("lambda", "ListFunctions"): simple("lambda:ListFunctions"),
-    ("lambda", "GetAccountSettings"): simple("lambda:GetAccountSettings"),
-    ("dynamodb", "CreateTable"): _tagged("dynamodb:CreateTable", "dynamodb:TagResource", _tables),
+    **_each("lambda", simple, "ListFunctions GetAccountSettings"),
+    **_tagging("dynamodb", _tables, "CreateTable"),
     **_all(
         "dynamodb",
         _tables,
         "DeleteTable DescribeContinuousBackups DescribeTimeToLive ListTagsOfResource TagResource UntagResource"
         " UpdateContinuousBackups UpdateTable UpdateTimeToLive",
     ),
-    ("dynamodb", "ListTables"): simple("dynamodb:ListTables"),
-    ("logs", "CreateLogGroup"): _tagged("logs:CreateLogGroup", "logs:TagResource", _log_group),
+    **_each("dynamodb", simple, "ListTables"),
+    **_tagging("logs", _log_group, "CreateLogGroup"),
     **_all(
         "logs",
         _log_group,
         "DeleteLogGroup DeleteRetentionPolicy ListTagsForResource PutRetentionPolicy TagResource UntagResource",
     ),
-    ("cloudwatch", "PutMetricAlarm"): _tagged("cloudwatch:PutMetricAlarm", "cloudwatch:TagResource", _alarm),
+    **_tagging("cloudwatch", _alarm, "PutMetricAlarm"),
     **_all("cloudwatch", _alarm, "ListTagsForResource TagResource UntagResource"),
-    ("cloudwatch", "DeleteAlarms"): _alarms("cloudwatch:DeleteAlarms"),
-    ("cloudwatch", "DescribeAlarms"): _alarms("cloudwatch:DescribeAlarms"),
-    ("cloudwatch", "PutDashboard"): _dashboards("cloudwatch:PutDashboard"),
-    ("cloudwatch", "GetDashboard"): _dashboards("cloudwatch:GetDashboard"),
-    ("cloudwatch", "DeleteDashboards"): _dashboards("cloudwatch:DeleteDashboards"),
-    ("events", "PutRule"): _tagged("events:PutRule", "events:TagResource", _rule),
+    **_each("cloudwatch", _alarms, "DeleteAlarms DescribeAlarms"),
+    **_each("cloudwatch", _dashboards, "PutDashboard GetDashboard DeleteDashboards"),
+    **_tagging("events", _rule, "PutRule"),
     **_all(
         "events",
         _rule,
         "DeleteRule DescribeRule DisableRule EnableRule ListTagsForResource ListTargetsByRule PutTargets RemoveTargets"
         " TagResource UntagResource",
     ),
-    ("events", "ListRules"): simple("events:ListRules"),
-    ("sns", "CreateTopic"): _tagged("sns:CreateTopic", "sns:TagResource", _topic),
+    **_each("events", simple, "ListRules"),
+    **_tagging("sns", _topic, "CreateTopic"),
     **_all(
         "sns",
         _topic,
         "DeleteTopic GetTopicAttributes ListSubscriptionsByTopic ListTagsForResource SetTopicAttributes Subscribe"
         " TagResource Unsubscribe UntagResource",
     ),
-    ("sns", "ListTopics"): simple("sns:ListTopics"),
+    **_each("sns", simple, "ListTopics"),
 }

@@ -20,13 +20,18 @@ from localcloud.aws.iam.rights.model import (
     simple,
 )
 
-_OWNED = ("AWS-", "Amazon-")
+_OWNED = ("aws", "amazon", "amzn")  # in any case; nobody else's document may begin so. Source: CreateDocument
 _TAG_SPELLING = "ssm:resourceTag"
+
+
+def is_owned(name: str) -> bool:
+    """Whether a document of that name is one of AWS: then its ARN names no account."""
+    return name.lower().startswith(_OWNED)
 
 
 def document_arn(call: Call, name: str) -> str:
     """The ARN of a document that a call names, by name or by ARN."""
-    if name.startswith(_OWNED):
+    if is_owned(name):
         return f"arn:{partition(call.region)}:ssm:{call.region}::document/{name}"
     return arn(call, "ssm", name if name.startswith("arn:") else f"document/{name}")
 
