@@ -83,7 +83,9 @@ def test_every_script_has_a_shebang_that_finds_its_shell() -> None:
     scripts = [path for path in TEXTS if path.suffix == ".sh" or path.parent.name in {"bin", ".ci"}]
 
     assert scripts
-    assert not [shown(path) for path in scripts if not re.match(r"#!(/usr/bin/env bash|/bin/sh)\n", path.read_text())]
+    # What other scripts read has no shebang; it says its shell to the checker.
+    wanted = re.compile(r"(#!(/usr/bin/env bash|/bin/sh)|# shellcheck shell=sh)\n")
+    assert not [shown(path) for path in scripts if not wanted.match(path.read_text())]
 
 
 def test_shell_scripts_are_clean() -> None:
@@ -91,7 +93,7 @@ def test_shell_scripts_are_clean() -> None:
     shellcheck = Path(sys.executable).with_name("shellcheck")
 
     done = subprocess.run(
-        [str(shellcheck), *map(str, scripts)], capture_output=True, text=True, check=False, timeout=120
+        [str(shellcheck), "-x", *map(str, scripts)], capture_output=True, text=True, check=False, timeout=120
     )
 
     assert done.returncode == 0, done.stdout
