@@ -97,14 +97,19 @@ class SsmNodes:
             "Details": {"Outcome": conclusion.outcome.value, "Execution": run.execution},
         }
         ended = run.timeline[-1].at if run.timeline else run.began_at
-        with translated("ssm:PutComplianceItems"):
-            self._client.put_compliance_items(
-                ResourceId=node_id,
-                ResourceType="ManagedInstance",
-                ComplianceType=COMPLIANCE_TYPE,
-                ExecutionSummary={"ExecutionTime": ended, "ExecutionId": run.execution, "ExecutionType": "Automation"},
-                Items=[item],
-            )
+        summary = {"ExecutionTime": ended, "ExecutionId": run.execution, "ExecutionType": "Automation"}
+        try:
+            with translated("ssm:PutComplianceItems"):
+                self._client.put_compliance_items(
+                    ResourceId=node_id,
+                    ResourceType="ManagedInstance",
+                    ComplianceType=COMPLIANCE_TYPE,
+                    ExecutionSummary=summary,
+                    Items=[item],
+                )
+        except CloudFault as fault:
+            if fault.code != "InvalidResourceId":
+                raise
 
     def _pages(self, operation: str, call: str, **arguments: Any) -> Iterable[Mapping[str, Any]]:
         token = ""

@@ -295,7 +295,8 @@ class Run:
     judgement: Judgement | None = None
     restore: Restore | None = None
     conclusion: Conclusion | None = None
-    announced: bool = False  # everyone who should know of this conclusion has been told
+    announced: bool = False  # the event of this conclusion is out
+    unfiled: bool = False  # the node's compliance item does not tell this conclusion yet
     leftovers: tuple[str, ...] = ()  # ids of snapshots and disks of ours that still exist, as far as we know
     released: tuple[str, ...] = ()  # those whose deletion Azure has accepted; that may fail later
     expires_at: datetime | None = None  # when the leftovers may go; None: only a person removes them

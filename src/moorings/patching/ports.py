@@ -127,7 +127,7 @@ class Nodes(Protocol):
         """How many patches the node says were installed at `since` or later; None if it does not tell when."""
 
     def report_compliance(self, node_id: str, run: Run) -> None:
-        """Record a run's outcome as a compliance item of the node."""
+        """Record a run's outcome as a compliance item of the node; nothing happens if the node is gone."""
 
 
 class Executions(Protocol):

@@ -44,12 +44,13 @@ def report(run: Run, outside: Outside, *, install_began: bool, scanned: bool = F
         run = replace(run, refusal=reason, remedy="look at the run's steps in Systems Manager, Automation")
     conclusion = judging.conclude(run, install_began=install_began, scanned=scanned)
     told = run.announced and run.conclusion == conclusion
-    run = replace(run, conclusion=conclusion, announced=told)
+    run = replace(run, conclusion=conclusion, announced=told, unfiled=bool(run.vm_guid) and not told)
     unfinished = run.restore is not None and not run.restore.ended
     if unfinished:
         return _try(run, outside, "record", lambda one: outside.records.save(replace(one, look_at=outside.clock.now())))
     if conclusion.outcome is Outcome.UNCHANGED:
         run = _try(run, outside, "release", lambda one: release(one, outside, over=True))
+    _count(conclusion, outside)
     return _closed(complete(run, outside), outside)
 
 
@@ -61,8 +62,11 @@ def complete(run: Run, outside: Outside) -> Run:
     run = replace(run, look_at=None)
     if run.leftovers and run.expires_at is None:
         run = _try(run, outside, "leftovers", lambda one: _marked(one, conclusion, outside))
+    # Each by itself: what one of them cannot take must not be told to the other again and again.
     if not run.announced:
-        run = _announced(run, outside)
+        run = _try(run, outside, "announcement", lambda one: _announced(one, outside))
+    if run.unfiled:
+        run = _try(run, outside, "compliance", lambda one: _filed(one, outside))
     # Before the record is closed: a guard that outlived it would be held until its time is over.
     return _try(run, outside, "guard", lambda one: _given_up(one, outside))
 
@@ -82,19 +86,21 @@ def _closed(run: Run, outside: Outside) -> Run:
     return _try(replace(ended, look_at=look_at), outside, "record", outside.records.save)
 
 
-def _announced(run: Run, outside: Outside) -> Run:
-    assert run.conclusion is not None
-    outside.journal.count(f"Outcome{run.conclusion.outcome.name.title().replace('_', '')}")
-    if run.conclusion.wrong:
+def _count(conclusion: Conclusion, outside: Outside) -> None:
+    """For the alarms: once, whoever else can be told."""
+    outside.journal.count(f"Outcome{conclusion.outcome.name.title().replace('_', '')}")
+    if conclusion.wrong:
         outside.journal.count("Wrong")
 
-    def tell(one: Run) -> Run:
-        outside.news.announce(one)
-        if one.vm_guid:
-            outside.nodes.report_compliance(one.node, one)
-        return replace(one, announced=True)
 
-    return _try(run, outside, "announcement", tell)
+def _announced(run: Run, outside: Outside) -> Run:
+    outside.news.announce(run)
+    return replace(run, announced=True)
+
+
+def _filed(run: Run, outside: Outside) -> Run:
+    outside.nodes.report_compliance(run.node, run)
+    return replace(run, unfiled=False)
 
 
 def _marked(run: Run, conclusion: Conclusion, outside: Outside) -> Run:
