@@ -8,15 +8,18 @@ from localcloud.errors import CannotRun
 
 # Each program, and the Debian package that brings it.
 TOOLS = {
+    "awk": "mawk",
+    "base64": "coreutils",
     "bash": "bash",
     "curl": "curl",
     "dpkg": "dpkg",
+    "flock": "util-linux",
     "gpg": "gpg",
+    "gpg-agent": "gpg-agent",
+    "gpgconf": "gpgconf",
     "gpgv": "gpgv",
-    "tar": "tar",
     "gzip": "gzip",
-    "awk": "mawk",
-    "base64": "coreutils",
+    "tar": "tar",
 }
 
 
@@ -31,11 +34,13 @@ def requirements() -> None:
         raise CannotRun(f"simulated servers need Linux namespaces; this is {platform.system()}: run it in a Linux VM")
     missing = missing_tools()
     if missing:
-        packages = " ".join(sorted({TOOLS[tool] for tool in missing}))
+        needed, packages = ", ".join(missing), " ".join(sorted({TOOLS[tool] for tool in missing}))
+        if shutil.which("apt-get") is None:
+            raise CannotRun(
+                f"simulated servers need {needed}; Debian has them in {packages}: install what has them here"
+            )
         sudo = "" if os.geteuid() == 0 else "sudo "
-        raise CannotRun(
-            f"simulated servers need {', '.join(missing)}; install with: {sudo}apt-get install -y {packages}"
-        )
+        raise CannotRun(f"simulated servers need {needed}; install with: {sudo}apt-get install -y {packages}")
 
 
 def refusal(why: str, *, root: bool) -> str:
