@@ -106,3 +106,22 @@ def test_a_report_that_lost_the_race_against_a_restore_leaves_it_the_guard(stage
 def _fresh(stage: Stage) -> Restore:
     now = stage.outside.clock.now()
     return Restore(began_at=now, deadline=now + RESTORE_TIME)
+
+
+def test_leftovers_that_azure_shows_to_nobody_any_more_are_asked_for_ever_more_seldom(stage: Stage) -> None:
+    """The subscription was given away, and the role with it: that is no reason to wake somebody every night."""
+    stage.node.scenario = "breaks-service"
+    execution = stage.start(KeepFailedDiskHours=1)
+    stage.finish(execution)
+    no = AzureRefused(status=403, code="AuthorizationFailed", message="the role was taken away")
+    stage.azure.refusing["disks/read"] = [no] * 9999
+    stage.azure.refusing["snapshots/read"] = [no] * 9999
+
+    stage.keep(7 * 24 * 4, every=timedelta(minutes=15))
+
+    failures = stage.notebook.metrics.count("UpkeepFailed")
+    assert 10 < failures < 60
+    assert stage.record(execution).leftovers
+    stage.azure.refusing.clear()
+    stage.keep(30, every=timedelta(hours=1))
+    assert not stage.record(execution).leftovers

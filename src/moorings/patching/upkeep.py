@@ -240,7 +240,8 @@ class Upkeep:
         try:
             run = outside.records.load(execution)
             if run is not None:
-                outside.records.postpone(run, outside.clock.now() + _patience(run))
+                now = outside.clock.now()
+                outside.records.postpone(run, now + _pause_after_failure(run, now))
         except MooringsError as error:
             outside.journal.record("upkeep_failed", execution=execution, error=str(error))
 
@@ -251,6 +252,13 @@ def until_next(now: datetime, expires_at: datetime) -> timedelta:
     if expires_at > now:
         return max(AFTER_A_FAILURE, expires_at - now)
     return min(max(AFTER_A_FAILURE, (now - expires_at) / 4), SELDOM)
+
+
+def _pause_after_failure(run: Run, now: datetime) -> timedelta:
+    """When to try again: what only waits to be deleted has time, the more the longer Azure does not let it go."""
+    if run.phase is Phase.OVER and run.expires_at is not None and run.expires_at <= now:
+        return until_next(now, run.expires_at)
+    return _patience(run)
 
 
 def _patience(run: Run) -> timedelta:
