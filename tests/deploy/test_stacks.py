@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 from tests.deploy.conftest import Account, BriefClock, WaitingClock
 
 from moorings.clouds.aws import Aws, Patience
-from moorings.deploy.stacks import DEADLINE, OnEvent, Stack, StackEvent, Stacks, StackSpec, silent
+from moorings.deploy.stacks import DEADLINE, DEAF, OnEvent, Stack, StackEvent, Stacks, StackSpec, silent
 from moorings.errors import Busy, CloudFault, Conflict, Misconfigured, Refused
 
 TEMPLATE = """
@@ -45,6 +45,10 @@ class Mine:
 @pytest.fixture
 def mine(account: Account, name: str) -> Mine:
     return Mine(name, Stacks(account.aws, clock=BriefClock()))
+
+
+def _throttled() -> ClientError:
+    return ClientError({"Error": {"Code": "Throttling", "Message": "Rate exceeded"}}, "DescribeStacks")
 
 
 def test_a_new_stack_is_made_and_every_event_is_told_in_order(mine: Mine) -> None:
@@ -242,6 +246,38 @@ def test_a_deletion_is_not_over_because_the_stack_still_stands(clock: WaitingClo
     assert late.left == ["DELETE_COMPLETE"]
 
 
+@pytest.mark.parametrize("told", [(True, False), (False, True), (False, False)])
+def test_a_plan_tells_what_is_replaced_and_what_may_be(told: tuple[bool, bool], clock: WaitingClock) -> None:
+    """Of some changes CloudFormation knows only while it makes them."""
+    word = {(True, False): "True", (False, True): "Conditional", (False, False): "False"}[told]
+
+    planned = Stacks(_Updating(["CREATE_COMPLETE"], replacement=word), clock=clock).plan(
+        StackSpec(name="one", template=TEMPLATE)
+    )
+
+    assert [(change.replacement, change.may_replace) for change in planned.changes] == [told]
+
+
+@pytest.mark.parametrize("failing", [EndpointConnectionError(endpoint_url="https://cfn.example"), _throttled()])
+def test_a_network_that_is_gone_for_a_moment_does_not_end_the_watching(failing: Exception, clock: WaitingClock) -> None:
+    stack = _Scripted(["CREATE_COMPLETE", "DELETE_IN_PROGRESS", "DELETE_IN_PROGRESS", "DELETE_COMPLETE"])
+    stack.failing = {3: failing}
+
+    assert Stacks(stack, clock=clock).delete("one") is True
+
+
+def test_a_network_that_stays_away_does(clock: WaitingClock) -> None:
+    """Long before the deadline."""
+    stack = _Scripted(["CREATE_COMPLETE", "DELETE_IN_PROGRESS"])
+    gone = EndpointConnectionError(endpoint_url="https://cfn.example")
+    stack.failing = dict.fromkeys(range(3, 1_000), gone)
+
+    with pytest.raises(CloudFault, match="Could not connect"):
+        Stacks(stack, clock=clock).delete("one")
+
+    assert DEAF <= sum(clock.waited, timedelta(0)) < DEADLINE
+
+
 class _Scripted:
     """A CloudFormation whose stack goes through the given statuses, one at each look, and stays at the last."""
 
@@ -249,6 +285,8 @@ class _Scripted:
         self._statuses = list(statuses)
         self._events = events or []
         self._deleting = False
+        self._looks = 0
+        self.failing: dict[int, Exception] = {}  # which look at the stack meets what
 
     @property
     def left(self) -> list[str]:
@@ -259,6 +297,9 @@ class _Scripted:
         return self
 
     def describe_stacks(self, StackName: str) -> dict[str, Any]:
+        self._looks += 1
+        if error := self.failing.get(self._looks):
+            raise error
         if not self._statuses:
             missing = {"Error": {"Code": "ValidationError", "Message": f"Stack with id {StackName} does not exist"}}
             raise ClientError(missing, "DescribeStacks")
@@ -292,8 +333,9 @@ class _Scripted:
 class _Updating(_Scripted):
     """A scripted CloudFormation that takes one update, whose events begin when its status does."""
 
-    def __init__(self, statuses: list[str]) -> None:
+    def __init__(self, statuses: list[str], *, replacement: str = "False") -> None:
         super().__init__(statuses, events=[("Log", "UPDATE_FAILED", "it already exists")])
+        self._replacement = replacement
 
     @property
     def left(self) -> list[str]:
@@ -303,7 +345,10 @@ class _Updating(_Scripted):
         return {"Id": "arn:plan", "StackId": "arn:one"}
 
     def describe_change_set(self, **_request: Any) -> dict[str, Any]:
-        change = {"Action": "Modify", "LogicalResourceId": "Log", "ResourceType": "AWS::Logs::LogGroup"}
+        change = {
+            "Action": "Modify", "LogicalResourceId": "Log", "ResourceType": "AWS::Logs::LogGroup",
+            "Replacement": self._replacement,
+        }  # fmt: skip
         return {"Status": "CREATE_COMPLETE", "Changes": [{"ResourceChange": change}]}
 
     def execute_change_set(self, **_request: Any) -> None:

@@ -10,7 +10,7 @@ from moorings.cli.output import Results, counted
 from moorings.cli.talk import Talk
 
 if TYPE_CHECKING:
-    from moorings.deploy.stacks import ChangeSet, StackEvent
+    from moorings.deploy.stacks import Change, ChangeSet, StackEvent
     from moorings.deploy.steps import Notice, Step
 
 _SETTLED = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE")
@@ -74,10 +74,11 @@ def show_plans(results: Results, planned: Iterable["ChangeSet"]) -> None:
     results.json({"dry_run": True, "stacks": stacks})
 
 
+def _replacing(change: "Change") -> str:
+    return " (replaces it)" if change.replacement else " (may replace it)" if change.may_replace else ""
+
+
 def plan_table(planned: "ChangeSet") -> Listing:
     """A plan as a table: what happens to which resource."""
-    rows = [
-        (change.action + (" (replaces it)" if change.replacement else ""), change.resource, change.type)
-        for change in planned.changes
-    ]
+    rows = [(change.action + _replacing(change), change.resource, change.type) for change in planned.changes]
     return listing(("DO", "RESOURCE", f"TYPE (stack {planned.stack})"), rows)

@@ -18,10 +18,11 @@ from moorings.clouds.aws_errors import code_of
 from moorings.deploy import stack_states
 from moorings.deploy.explain import fault_of, remedy_for
 from moorings.deploy.templates import parameter_names
-from moorings.errors import CloudFault, Conflict, Misconfigured
+from moorings.errors import Busy, CloudFault, Conflict, Misconfigured
 
 LARGEST_TEMPLATE = 51_200  # bytes that a request may carry. Source: CloudFormation quotas
 DEADLINE = timedelta(minutes=60)  # an interface endpoint takes minutes, a function's network interface up to 40
+DEAF = timedelta(minutes=5)  # for so long a stack is watched without an answer
 # Short first, because an unchanged stack and a local cloud answer at once; then as patient as the service wants it.
 _PAUSES = tuple(timedelta(seconds=seconds) for seconds in (0.1, 0.1, 0.2, 0.3, 0.5, 1, 2, 3, 5))
 _STACK = "AWS::CloudFormation::Stack"
@@ -77,6 +78,7 @@ class Change:
     resource: str
     type: str
     replacement: bool
+    may_replace: bool = False  # CloudFormation can tell only while it does it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,12 +275,21 @@ class Stacks:
         that is gone counts as settled.
         """
         happened: list[StackEvent] = []
+        heard = self._clock.now()
         for _ in self._pauses(f"stack {name}"):
             begun = bool(happened)
-            # Status before events: whatever led to a settled status is then among the events.
-            described = self._describe(stack_id)
+            try:
+                # Status before events: whatever led to a settled status is then among the events.
+                described = self._describe(stack_id)
+                news = self._news(stack_id, seen)
+            except (Busy, CloudFault) as fault:
+                # A network that is gone for a moment, or too many who ask: CloudFormation goes on all the same.
+                if getattr(fault, "code", "") or self._clock.now() - heard > DEAF:
+                    raise
+                continue
+            heard = self._clock.now()
             status = described["StackStatus"] if described else stack_states.GONE
-            for event in self._news(stack_id, seen):
+            for event in news:
                 happened.append(event)
                 on_event(event)
             if status.endswith("_IN_PROGRESS") or not (begun or status == stack_states.GONE):
@@ -375,4 +386,5 @@ def _change(entry: Mapping[str, Any]) -> Change:
         resource=str(entry["LogicalResourceId"]),
         type=str(entry["ResourceType"]),
         replacement=entry.get("Replacement") == "True",
+        may_replace=entry.get("Replacement") == "Conditional",
     )
