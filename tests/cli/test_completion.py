@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,7 @@ def test_where_a_file_is_wanted_the_shell_completes_it() -> None:
     """It knows better how."""
     assert offered("deploy", "moo") == [FILES]
     assert offered("patch", "report", "--output", "") == [FILES]
+    assert offered("patch", "report", "--output=") == [FILES]
     assert offered("local", "automation", "validate", "a.yaml", "") == [FILES]
     assert offered("patch", "watch", "0") == []
 
@@ -72,6 +74,22 @@ def test_whoever_types_is_never_disturbed(words: list[str], capsys: pytest.Captu
     complete(command, "zsh", words)
 
     assert "Traceback" not in "".join(capsys.readouterr())
+
+
+def test_a_bug_of_ours_is_told_to_whoever_looks_for_it_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The scripts throw stderr away."""
+    monkeypatch.setattr(completion, "candidates", lambda *_: 1 / 0)
+
+    complete(command, "bash", ["nodes", ""])
+
+    out, err = capsys.readouterr()
+    assert (out, "ZeroDivisionError" in err) == ("", True)
+    thrown_away = {Shell.POWERSHELL: "2> $null"}
+    for shell in Shell:
+        (script,) = SCRIPTS.glob(f"moorings.{'ps1' if shell is Shell.POWERSHELL else shell.value}")
+        assert thrown_away.get(shell, "2> /dev/null") in script.read_text()
 
 
 def test_only_bash_gets_no_descriptions(capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,6 +120,26 @@ def test_the_shell_takes_its_script(shell: Shell) -> None:
     subprocess.run([reader, *options, SCRIPTS / f"moorings.{shell.value}"], check=True, timeout=30)
 
 
+@pytest.fixture
+def at_the_prompt(tmp_path: Path) -> Callable[..., str]:
+    """Run a shell in a folder with `my plan.toml` and our program; what it prints."""
+    (tmp_path / "my plan.toml").touch()
+    program = tmp_path / "moorings"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -c "from moorings.cli.main import main; main()" "$@"\n')
+    program.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+
+    def run(*command: str) -> str:
+        if shutil.which(command[0]) is None:
+            pytest.skip(f"{command[0]} is not installed")
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=True
+        )
+        return done.stdout
+
+    return run
+
+
 @pytest.mark.parametrize(
     ("typed", "completed"),
     [
@@ -109,25 +147,78 @@ def test_the_shell_takes_its_script(shell: Shell) -> None:
         (["nodes", "list", "--region", "us-gov-w"], ["us-gov-west-1"]),
         (["patch", "run", "--rollback-on", "=", "B"], ["Bad", "BadOrUnknown"]),
         (["patch", "run", "--rollback-on", "="], ["Bad", "BadOrUnknown", "Never"]),
+        (["anchors", "update", "--from", "=", "my"], []),  # bash's own turn, which is no candidate of ours
     ],
 )
-def test_bash_completes_with_it(tmp_path: Path, typed: list[str], completed: list[str]) -> None:
+def test_bash_completes_with_it(at_the_prompt: Callable[..., str], typed: list[str], completed: list[str]) -> None:
     """The last word, as if tab were pressed behind it; an equals sign is a word of its own to bash."""
-    program = tmp_path / "moorings"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -c "from moorings.cli.main import main; main()" "$@"\n')
-    program.chmod(0o755)
-    pressed = 'COMP_WORDS=(moorings "$@"); COMP_CWORD=$#; _moorings; echo "${COMPREPLY[@]}"'
+    # compopt works while a line is completed, and nowhere else.
+    pressed = 'compopt() { :; }; COMP_WORDS=(moorings "$@"); COMP_CWORD=$#; _moorings; echo "${COMPREPLY[@]}"'
 
-    done = subprocess.run(
-        ["bash", "--norc", "-c", f"source {SCRIPTS / 'moorings.bash'}; {pressed}", "bash", *typed],
-        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
+    told = at_the_prompt("bash", "--norc", "-c", f"source {SCRIPTS / 'moorings.bash'}; {pressed}", "bash", *typed)
 
-    assert done.stdout.split() == completed
+    assert told.split() == completed
+
+
+PRESSED = [
+    ("moorings nodes st", "moorings nodes stale "),
+    ("moorings patch run --rollback-on N", "moorings patch run --rollback-on Never "),
+    ("moorings patch run --rollback-on=N", "moorings patch run --rollback-on=Never "),
+    ("moorings deploy my", "moorings deploy my\\ plan.toml "),
+    ("moorings anchors update --from my", "moorings anchors update --from my\\ plan.toml "),
+    ("moorings anchors update --from=my", "moorings anchors update --from=my\\ plan.toml "),
+]
+
+
+@pytest.mark.parametrize(("typed", "line"), PRESSED)
+def test_fish_completes_with_it(at_the_prompt: Callable[..., str], typed: str, line: str) -> None:
+    """Fish tells the word that it would put there, unescaped, with what that is behind a tab."""
+    asked = f"source {SCRIPTS / 'moorings.fish'}; complete --do-complete '{typed}'"
+
+    (candidate,) = at_the_prompt("fish", "--no-config", "-c", asked).splitlines()
+
+    word = candidate.partition("\t")[0].replace(" ", "\\ ")
+    assert f"{typed.rpartition(' ')[0]} {word} " == line
+
+
+# A terminal of its own, in which `$1` is run and `$2` typed; the first line with LINE: in it is printed.
+IN_A_TERMINAL = """
+zmodload zsh/zpty
+zpty shell zsh -f -i
+zpty -w shell "$1"
+zpty -w -n shell "$2"
+while zpty -r shell line; do
+    if [[ $line == *LINE:* ]]; then print -r -- "$line"; break; fi
+done
+"""
+# Not written as it is printed, as the terminal shows what is run, too.
+SAY, READY = 'print -r -- "${(U):-line}:', f"autoload -Uz compinit; compinit -u -D; source {SCRIPTS / 'moorings.zsh'}; "
+
+
+def told_by_zsh(at_the_prompt: Callable[..., str], setup: str, typed: str) -> str:
+    """What is said between LINE: and the last colon."""
+    told = at_the_prompt("zsh", "-f", "-c", IN_A_TERMINAL, "zsh", READY + setup, typed)
+    return told.partition("LINE:")[2].rpartition(":")[0]
+
+
+@pytest.mark.parametrize(("typed", "line"), PRESSED)
+def test_zsh_completes_with_it(at_the_prompt: Callable[..., str], typed: str, line: str) -> None:
+    """Tab is pressed, then Ctrl-X, which tells what stands in the line then."""
+    setup = "show() { " + SAY + '$BUFFER:"; exit }; zle -N show; bindkey "^X" show'
+
+    assert told_by_zsh(at_the_prompt, setup, f"{typed}\t\x18") == line
+
+
+@pytest.mark.parametrize("option", ["--rollback-on ", "--rollback-on="])
+def test_zsh_gets_no_description_that_says_the_same_again(at_the_prompt: Callable[..., str], option: str) -> None:
+    """A value that says enough stands alone."""
+    setup = "_describe() { " + SAY + '$told:"; exit }'
+
+    told = told_by_zsh(at_the_prompt, setup, f"moorings patch run {option}\t")
+
+    assert told.split() == [
+        f"{option.strip() if '=' in option else ''}{each}" for each in ("Bad", "BadOrUnknown", "Never")
+    ]
 
 
 def test_shellcheck_has_nothing_to_say_about_it() -> None:

@@ -12,6 +12,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.exceptions import TyperException
 
 from moorings.cli.options import Json
 
@@ -62,11 +63,19 @@ def completion(
 
 
 def complete(command: "TyperGroup", shell: str, words: Sequence[str]) -> None:
-    """Print the candidates for the last of `words`. Whatever goes wrong, nothing is printed: somebody is typing."""
+    """Print the candidates for the last of `words`. Whatever goes wrong, none is printed: somebody is typing.
+
+    A bug of ours is told on stderr, which the scripts throw away, and whoever looks for it does not.
+    """
     *before, last = words or [""]
     try:
         found = list(candidates(command, before, "" if last == _EMPTY else last))
+    except TyperException:  # the line is not right yet
+        return
     except Exception:  # an outermost door
+        import traceback
+
+        traceback.print_exc()
         return
     described = shell != Shell.BASH.value
     for value, about in found:
@@ -89,7 +98,7 @@ def candidates(command: "TyperGroup", before: Sequence[str], last: str) -> Itera
         return
     found = [(each.value, " ".join((each.help or "").split())) for each in asked.shell_complete(context, begun)]
     if not found and _wants_file(asked):
-        found = [(FILES, "")]
+        yield FILES, ""
     yield from ((f"{prefix}{value}", about) for value, about in found)
 
 

@@ -6,10 +6,13 @@ _moorings() {
     local -a told
     for line in "${(@f)$(_MOORINGS_COMPLETE=zsh command "${words[1]}" "${(@)words[2,CURRENT]}" 2> /dev/null)}"; do
         if [[ $line == :files ]]; then
+            compset -P '--*='
             _files
             return
-        elif [[ -n $line ]]; then
+        elif [[ $line == *$'\t'* ]]; then
             told+=("${${line%%$'\t'*}//:/\\:}:${line#*$'\t'}")
+        elif [[ -n $line ]]; then
+            told+=("${line//:/\\:}")
         fi
     done
     (( ${#told} )) && _describe -V 'moorings' told
