@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parents[1]
@@ -23,6 +23,7 @@ _CODE = re.compile(r"^[ ]*```.*?^[ ]*```[^\n]*$|`[^`\n]+`", re.MULTILINE | re.DO
 _PICTURE = re.compile(r"^!\[(?P<alt>[^\]]*)\]\((?P<path>[^)\s]+)\.svg\)$", re.MULTILINE)
 _LINK = re.compile(r"(?<!!)\[(?P<text>[^\]]+)\]\((?P<target>[^)\s#]+)(?P<anchor>#[^)\s]*)?\)")
 _DARK = re.compile(r"\s*@media \(prefers-color-scheme: dark\) \{\n(?P<rules>.*?)\n  \}(?=\n)", re.DOTALL)
+_ITEM = re.compile(r"(?:-|[0-9]+\.) +(?=\S)")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 # What a browser loads together with a page.
 _LOADED = re.compile(
@@ -98,6 +99,7 @@ def _is_ours(path: Path) -> bool:
 def page(text: str, *, source: Path) -> str:
     """A page as the site needs it; code is left as it is."""
     source = source.resolve()
+    text = "\n".join(_indented(text.split("\n")))
     parts: list[str] = []
     end = 0
     for code in _CODE.finditer(text):
@@ -106,6 +108,20 @@ def page(text: str, *, source: Path) -> str:
         parts += [_prose(text[end : code.start()], source=source), kept]
         end = code.end()
     return "".join([*parts, _prose(text[end:], source=source)])
+
+
+def _indented(lines: Iterable[str]) -> Iterator[str]:
+    """What belongs to an item of a list is indented by four: with less the site's Markdown ends the list there."""
+    width, fenced = 0, False
+    for line in lines:
+        item = None if fenced else _ITEM.match(line)
+        if item:
+            width = len(item[0])
+        elif line.startswith("```"):
+            width, fenced = 0, not fenced
+        elif line and not line.startswith(" " * width):
+            width = 0
+        yield f"{' ' * (4 - width)}{line}" if line and width and not item else line
 
 
 def _prose(text: str, *, source: Path) -> str:

@@ -71,6 +71,22 @@ def test_links_that_leave_the_manual_lead_to_the_copy_or_are_text(source: str, t
     assert site.page(text, source=DOCS / source) == copied
 
 
+@pytest.mark.parametrize(
+    ("text", "copied"),
+    [
+        ("1. one\n\n   ```bash\n   run\n   ```\n\n2. two", "1. one\n\n    ```bash\n    run\n    ```\n\n2. two"),
+        (
+            "- one\n  more\n\n  ```text\n  - said\n  ```\n\nAfter",
+            "- one\n    more\n\n    ```text\n    - said\n    ```\n\nAfter",
+        ),
+        ("```yaml\n- one\n  two\n```\n  three", "```yaml\n- one\n  two\n```\n  three"),
+    ],
+)
+def test_what_belongs_to_an_item_of_a_list_stays_in_it(text: str, copied: str) -> None:
+    """Indented by less than four, it would end the list, and the next item would be the first of another."""
+    assert site.page(text, source=DOCS / "one.md") == copied
+
+
 def test_a_picture_stands_in_both_shades() -> None:
     made = site.page("![What it is](pictures/one.svg)", source=DOCS / "one.md")
 
