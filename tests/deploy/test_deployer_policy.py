@@ -154,12 +154,15 @@ def deployer() -> Iterator[Deployer]:
         for each in statements(who.place):
             by_part.setdefault(each.part.value, []).append(_written(each))
         who.hold(by_part)
-        first = _plans(who, tags={"team": "a"}, further={}, federated=False, ApiConcurrency="5")
+        edge = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
+        made = root.client("iam").create_policy(PolicyName="edge", PolicyDocument=edge)
+        bounded = {"PermissionsBoundary": str(made["Policy"]["Arn"])}
+        first = _plans(who, tags={"team": "a"}, further=bounded, federated=False, ApiConcurrency="5")
         _deploy(who, *first, only_look=True)
         _deploy(who, *first)
         _examine(who)
         root.client("iam").enable_outbound_web_identity_federation()
-        changed = {"AlarmTopicArn": topic, "LogRetentionDays": "7"}
+        changed = {**bounded, "AlarmTopicArn": topic, "LogRetentionDays": "7"}
         second = _plans(who, tags={"owner": "b"}, further=changed, federated=True, ApiConcurrency="none")
         _deploy(who, *second)
         _examine(who)

@@ -85,6 +85,20 @@ def test_what_has_to_be_said_is_what_nobody_could_guess() -> None:
     }
 
 
+@pytest.mark.parametrize(("name", "parameter"), [(templates.STACK, "Api"), (templates.PATCHING, "Function")])
+def test_defaults_work_in_an_account_that_has_ten_environments(name: str, parameter: str) -> None:
+    """A new account may have as few, and Lambda lets none of them be reserved."""
+    assert template(name)["Parameters"][f"{parameter}Concurrency"]["Default"] == "none"
+
+
+@pytest.mark.parametrize("name", [templates.STACK, templates.PATCHING])
+def test_every_role_can_be_bounded_where_none_may_be_made_without(name: str) -> None:
+    bounded = {"Fn::If": ["Bounded", {"Ref": "PermissionsBoundary"}, {"Ref": "AWS::NoValue"}]}
+
+    assert {each.get("PermissionsBoundary") == bounded for each in of_type(name, "AWS::IAM::Role").values()} == {True}
+    assert template(name)["Parameters"]["PermissionsBoundary"]["Default"] == ""
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_outputs_are_named_described_and_end_in_what_they_are(name: str) -> None:
     for key, output in template(name)["Outputs"].items():
@@ -188,7 +202,8 @@ def test_the_routes_are_the_documented_ones() -> None:
         ("GET", "/bootstrap/windows"),
         ("POST", "/activations"),
     ]
-    assert {each["Integration"]["TimeoutInMillis"] for each in methods} == {29000}
+    # The gateway's own 29 s, which the function's 25 fit into.
+    assert {each["Integration"].get("TimeoutInMillis", 29000) for each in methods} == {29000}
 
 
 def test_gateway_answers_look_like_the_functions() -> None:

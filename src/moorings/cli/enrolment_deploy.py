@@ -98,7 +98,7 @@ def deploy(
       moorings enrolment deploy --vpc vpc-0a1b2c3d --subnet subnet-0a --subnet subnet-0b \\
         --cidr 10.0.0.0/8 --allow-network-proof
       moorings enrolment deploy --vpc-endpoint vpce-0123456789abcdef0 --allow-network-proof \\
-        --pools pools.toml --parameter ApiConcurrency=none
+        --pools pools.toml --parameter ApiConcurrency=50
     """
     from moorings.deploy.enrolment import EnrolmentPlan
 

@@ -13,7 +13,7 @@ AUTOMATIONS = ("ssm", "L-09101E66")  # "Concurrently executing automations"
 STANDARD_NODES = 1_000
 USUAL_AUTOMATIONS = 100
 USUAL_ENVIRONMENTS = 1_000
-UNRESERVABLE = 100  # Lambda keeps these free for functions that reserve nothing
+FEW_ENVIRONMENTS = 100  # what a boot storm at the API's own throttle takes, 300 requests a second for a third of one
 RUN_MINUTES = 45  # of one run, about: snapshot, patches, reboot, scan
 LONG_FLEET_HOURS = 24
 BOOT_STORM_MINUTES = 15  # the bootstrap script gives up after that
@@ -113,23 +113,20 @@ def _functions(seen: Seen) -> Iterator[Finding]:
             "lambda-concurrency",
             "Lambda",
             seen.functions.why,
-            "new accounts may have too few environments to reserve the 50 of ApiConcurrency",
+            "new accounts may have so few environments that a boot storm waits its turn for them",
             "aws lambda get-account-settings",
         )
         return
-    free = seen.functions.unreserved - UNRESERVABLE
     what = f"{seen.functions.total:,} environments, {seen.functions.unreserved:,} of them not reserved"
-    wanted = 0 if seen.standing else 50  # the template's default; what stands has reserved them already
-    if free < wanted:
+    if seen.functions.unreserved < FEW_ENVIRONMENTS:
         yield Finding(
             check="lambda-concurrency",
-            state=State.ACT,
+            state=State.ADVICE,
             subject="Lambda",
             what=what,
-            means=f"the stack cannot reserve its {wanted} (Lambda keeps {UNRESERVABLE} free): ask for more, or deploy"
-            " with ApiConcurrency=none",
+            means="all functions of the account share them, and a boot storm waits its turn: ask for more",
             command="aws service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384"
-            f" --desired-value {max(USUAL_ENVIRONMENTS, seen.functions.total + UNRESERVABLE)}",
+            f" --desired-value {USUAL_ENVIRONMENTS}",
         )
         return
     yield Finding(check="lambda-concurrency", state=State.OK, subject="Lambda", what=what)
