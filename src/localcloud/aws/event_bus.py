@@ -187,18 +187,18 @@ class EventBuses:
         if not evaluate_resource_policy(policy, context).allowed:
             raise ServiceError("AuthorizationError", "the topic's policy does not allow it", status=403)
         if key:
-            self._require_key(key, keys, region)
+            self._require_key(key, region)
         with self._world.moto_lock:
             self._world.backend("sns", region).publish(told, arn=arn)
 
-    def _require_key(self, key: str, keys: Mapping[str, str], region: str) -> None:
-        """The key of an encrypted topic must let EventBridge use it. Source: SNS, "Encryption at rest", "Enable
-        compatibility between event sources from AWS services and encrypted topics"."""
+    def _require_key(self, key: str, region: str) -> None:
+        """The key of an encrypted topic must let EventBridge use it, on whose behalf it is not told. Source: SNS,
+        "Encryption at rest", "Enable compatibility between event sources from AWS services and encrypted topics"."""
         directory = WorldDirectory(self._world, region)
         policy = directory.key_policy(key)
         arn = directory.key_arn(key) or key
         for action in ("kms:GenerateDataKey", "kms:Decrypt"):
-            context = Context(action=action, resource=arn, caller=Caller(service=SERVICE), keys=keys)
+            context = Context(action=action, resource=arn, caller=Caller(service=SERVICE))
             if policy is None or not evaluate([policy], context).allowed:
                 raise ServiceError("KMSAccessDenied", f"the topic's key does not allow {action}", status=400)
 
