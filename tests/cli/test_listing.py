@@ -93,3 +93,16 @@ def test_no_cell_is_ever_lost(rows: list[tuple[str, str, str]], width: int) -> N
 
     shown = " ".join(lines).split()
     assert all(cell in shown for row in rows for cell in row)
+
+
+@pytest.mark.parametrize("width", [140, 80, 70, 60])
+def test_characters_of_two_columns_are_counted_as_two(width: int) -> None:
+    """Servers have names in every language."""
+    nodes = [
+        ("mi-0123456789abcdef0", "日本語サーバー一号機日本語サーバー", "Ubuntu 24.04", "online", "2 min ago"),
+        ("mi-0123456789abcdef1", "web-1", "Ubuntu 24.04", "lost", "20 min ago"),
+    ]
+    found = listing(("NODE", "COMPUTER", "PLATFORM", "STATUS", "LAST PING"), nodes)
+
+    assert max(line.cell_len for line in found.lines(width)) <= width
+    assert all(line.cell_len <= 20 for line in fold(Text("日本語 サーバー 一号機 and more of it"), 20))

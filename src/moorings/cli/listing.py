@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 from rich.text import Text
@@ -129,7 +130,7 @@ def fold(text: Text, width: int, *, further: int = 0) -> list[Text]:
         plain, begin, end = paragraph.plain, 0, 0
         for stop in _breaks(plain, width - further):
             room = width - (further if lines else 0)
-            if len(plain[begin:stop].rstrip()) > room and end > begin:
+            if cell_len(plain[begin:stop].rstrip()) > room and end > begin:
                 lines.append(_stripped(paragraph[begin:end]))
                 begin = end
             end = stop
@@ -141,13 +142,13 @@ def _breaks(plain: str, width: int) -> Iterator[int]:
     """Where `plain` may be broken, in order, its end included; within a word only if no line has room for it."""
     for word in re.finditer(r"\s*\S+\s*", plain):
         bare = word[0].strip()
-        if len(bare) > width and _HOST.fullmatch(bare):
+        if cell_len(bare) > width and _HOST.fullmatch(bare):
             yield from (word.start() + each.start() for each in _LABEL.finditer(word[0]))
         yield word.end()
 
 
 def _longest_word(plain: str) -> int:
-    return max((len(part) for word in plain.split() for part in _parts(word)), default=0)
+    return max((cell_len(part) for word in plain.split() for part in _parts(word)), default=0)
 
 
 def _parts(word: str) -> list[str]:
