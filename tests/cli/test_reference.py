@@ -48,6 +48,15 @@ def test_the_commands_are_those_that_the_manual_promises() -> None:
     } == PATHS
 
 
+def test_the_page_begins_with_every_command_in_a_line_that_leads_to_it() -> None:
+    first, *_ = reference().partition("## Exit codes")
+
+    for path, _, text in LEAVES:
+        assert f"| [`{path.removeprefix('moorings ')}`](#{path.replace(' ', '-')}) |" in first
+        said = text.split("\n\n")[1].strip().removesuffix(".")
+        assert f" | {said} |\n" in first, path
+
+
 def test_the_manuals_reference_is_current() -> None:
     """docs/cli.md is generated: `python -m moorings.cli.reference > docs/cli.md`."""
     assert PAGE.read_text() == reference()

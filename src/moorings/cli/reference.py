@@ -19,6 +19,10 @@ AWS_REGION, MOORINGS_FUNCTION_PLATFORM), which `moorings local up` prints.
 Every command takes `--quiet` (results, questions and errors only), `--verbose` (every call to AWS with its duration and
 request id, never what was sent or answered) and `--help`. Steps that take longer than a second say how long they took.
 
+| `moorings …` | does |
+|---|---|
+{index}
+
 ## Exit codes
 
 | exit code | |
@@ -58,11 +62,16 @@ def commands() -> Iterator[tuple[str, Any, str]]:
 
 def reference() -> str:
     """The whole page, in Markdown."""
-    sections = [
-        f"## {path}\n\n```text\n{text.rstrip()}\n```\n" for path, found, text in commands() if not _is_group(found)
-    ]
+    leaves = [(path, text) for path, found, text in commands() if not _is_group(found)]
+    sections = [f"## {path}\n\n```text\n{text.rstrip()}\n```\n" for path, text in leaves]
     codes = "\n".join(f"| {code} | {meaning} |" for code, meaning in EXITS.items())
-    return "\n".join([HEAD.format(codes=codes), *sections])
+    return "\n".join([HEAD.format(index="\n".join(_line(path, text) for path, text in leaves), codes=codes), *sections])
+
+
+def _line(path: str, text: str) -> str:
+    """A command in one line: what its help says first, below the usage."""
+    name, said = path.removeprefix("moorings "), text.split("\n\n")[1].strip().removesuffix(".")
+    return f"| [`{name}`](#{path.replace(' ', '-')}) | {said} |"
 
 
 def _below(found: Any, path: str, parent: Any) -> Iterator[tuple[str, Any, str]]:
