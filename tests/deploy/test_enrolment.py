@@ -444,6 +444,10 @@ def _left(account: Account) -> dict[str, Any]:
     return {key: found for key, found in named.items() if found}
 
 
+def test_removing_nothing_tells_of_nothing_that_stays(account: Account, name: str) -> None:
+    assert _remove(account, name).kept == ()
+
+
 def test_the_bucket_that_was_given_stays_the_one(account: Account, name: str) -> None:
     """What is not given again keeps its value; otherwise the zips in it would stay for good."""
     bucket = f"own-{name}"

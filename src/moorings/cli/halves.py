@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from moorings.clouds.aws import Aws
     from moorings.deploy.stacks import ChangeSet
 
-# Half → what goes with its stack. Patching first: the order in which nobody is left without what they need.
-_BELONGS: Mapping[Half, tuple[str, ...]] = {
-    Half.PATCHING: ("runbook", "records", "layers"),
-    Half.ENROLMENT: ("ledger", "activations", "codes"),
+# Half → what is in its stack, and what beside it. Patching first: the order that leaves nobody without what they need.
+_BELONGS: Mapping[Half, tuple[str, str]] = {
+    Half.PATCHING: ("runbook, records, ", "layers, "),
+    Half.ENROLMENT: ("ledger, ", "activations, codes, "),
 }
 
 
@@ -77,12 +77,16 @@ def remove(
             for half, name in chosen.items()
             for stack in _room(half).removable(name, aws=aws, clock=SystemClock())
         ]
-    with_it = ", ".join(thing for half in chosen for thing in _BELONGS[half]) + " and zips"
+    inside = "".join(_BELONGS[half][0] for half in chosen)
+    beside = "".join(_BELONGS[half][1] for half in chosen) + "zips"
     if dry_run:
-        _show_removal(results, found, with_it, names=" or ".join(chosen.values()))
+        nothing = f"there is no stack {' or '.join(chosen.values())}; would look for {beside} that one has left"
+        _show_removal(results, found, f"with {inside}{beside}, and the bucket if nothing is left in it", nothing)
         return {}
     what = " and ".join(found) or "what is left of " + " and ".join(chosen.values())
-    if not yes and not talk.ask(f"Delete {what} in account {aws.account}, {aws.region}, with {with_it}?"):
+    if not yes and not talk.ask(
+        f"Delete {what} in account {aws.account}, {aws.region}, with {inside if found else ''}{beside}?"
+    ):
         raise Refused("nothing was removed", remedy="answer y, or give --yes")
     answer = {}
     for half, name in chosen.items():
@@ -104,13 +108,13 @@ def remove_one(
         results.json(removed[half])
 
 
-def _show_removal(results: Results, found: list[str], with_it: str, *, names: str) -> None:
+def _show_removal(results: Results, found: list[str], with_it: str, nothing: str) -> None:
     if results.as_json:
         results.json({"dry_run": True, "stacks": found})
     elif found:
-        results.prose(f"would delete: {', '.join(found)}, with {with_it}, and the bucket if nothing is left in it")
+        results.prose(f"would delete: {', '.join(found)}, {with_it}")
     else:
-        results.prose(f"there is no stack {names}; would look for what an interrupted removal left: {with_it}")
+        results.prose(nothing)
 
 
 def _room(half: Half) -> Any:

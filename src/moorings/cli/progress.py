@@ -50,11 +50,13 @@ class DeployProgress:
 
     def _resource(self, event: "StackEvent") -> None:
         if event.failed:
+            self._expected.pop(event.stack, None)  # from now on resources are done that go back
             self._talk.say(f"{event.resource} ({event.type}) {event.status}: {event.reason}", mark="failed")
         elif event.status in _SETTLED:
             self._done[event.stack] += 1
             if self._each:
-                self._talk.say(f"{event.resource}  {event.type}", mark="done")
+                gone = "  deleted" if event.status == "DELETE_COMPLETE" else ""
+                self._talk.say(f"{event.resource}  {event.type}{gone}", mark="done")
         expected = self._expected.get(event.stack)
         count = f"{self._done[event.stack]} of {expected}" if expected else str(self._done[event.stack])
         if self._talk.live:
@@ -65,7 +67,10 @@ def show_plans(results: Results, planned: Iterable["ChangeSet"]) -> None:
     """What a dry run prints: each plan as a table, or all as one object."""
     if not results.as_json:
         for each in planned:
-            results.show(plan_table(each))
+            if each.changes:
+                results.show(plan_table(each))
+            else:
+                results.prose(f"stack {each.stack}: nothing to change")
         return
     stacks = [
         {"stack": each.stack, "creates": each.creates, "changes": [asdict(change) for change in each.changes]}

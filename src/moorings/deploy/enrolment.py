@@ -193,7 +193,7 @@ def remove(
         codes=swept.codes,
         artifacts=versions,
         bucket=artifacts.remove_empty_bucket(),
-        kept=(*_kept(found), *_kept_endpoint(stack, shared)),
+        kept=(*(_kept(found) if gone or swept.activations or swept.codes else ()), *_kept_endpoint(stack, shared)),
     )
 
 
