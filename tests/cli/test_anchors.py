@@ -55,6 +55,27 @@ def test_what_a_mirror_has_is_kept_if_it_leads_to_a_trusted_root(
     assert (shown.code, shown.json["anchors"]) == (0, done.json["anchors"])
 
 
+def test_nothing_given_and_nothing_fetched_is_no_fault_of_a_cloud(bare: Cli, home: Path) -> None:
+    refused = bare("anchors", "update", "--no-fetch")
+
+    assert refused.code == 2
+    assert "give files by --from" in refused.err
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "/proc/nowhere/anchors"])
+def test_a_folder_that_cannot_be_written_is_named(bare: Cli, home: Path, tmp_path: Path, place: str) -> None:
+    """Another one may be."""
+    (tmp_path / "file").touch()
+    (tmp_path / "root.pem").write_bytes(pem(ROOT))
+    given = ("anchors", "update", "--no-fetch", "--from", str(tmp_path / "root.pem"), "--yes")
+
+    refused = bare(*given, "--directory", str(tmp_path / place))
+
+    assert refused.code == 2, refused.err
+    assert f"{tmp_path / place} cannot be written: " in refused.err
+    assert "--directory" in refused.err
+
+
 def test_a_root_from_a_file_needs_a_yes(bare: Cli, home: Path, tmp_path: Path) -> None:
     (tmp_path / "root.der").write_bytes(der(ROOT))
     given = ("anchors", "update", "--no-fetch", "--from", str(tmp_path / "root.der"))

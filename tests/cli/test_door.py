@@ -228,6 +228,7 @@ def test_errors_of_usage_and_settings_are_objects_too(bare: Cli, typed: str, cod
         ("enrolment pools validate missing.toml", "missing.toml cannot be read: No such file or directory"),
         ("deploy bad.toml", "bad.toml cannot be read: "),
         ("enrolment pools validate bad.toml", "bad.toml: the configuration is not TOML"),
+        ("local automation run missing.yaml", "missing.yaml cannot be read: No such file or directory"),
         ("anchors update --no-fetch --from missing.pem", "missing.pem cannot be read: No such file or directory"),
         ("nodes list --region nowhere!", "'nowhere!' is no AWS Region"),
         ("nodes list --region eu-central-1 --profile nope", "The config profile (nope) could not be found"),

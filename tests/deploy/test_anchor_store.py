@@ -158,7 +158,7 @@ def test_what_cannot_be_fetched_is_kept_and_told(tmp_path: Path, sources: tuple[
 
 
 def test_without_any_root_nothing_is_written(tmp_path: Path, sources: tuple[Source, ...]) -> None:
-    with pytest.raises(CloudFault, match="there is no root"):
+    with pytest.raises(Invalid, match="there is no root"):
         _update(tmp_path / "none", sources[1:])
 
     assert not (tmp_path / "none").exists()

@@ -76,15 +76,19 @@ def update_anchors(
     results, talk = Results(as_json=json), Talk()
     place = _place(directory)
     certificates = [each for file in given or () for each in _read(file)]
-    with talk.working(f"updating {place}"):
-        done = update(
-            place,
-            fetch=lambda source: _fetch(source, mirror, talk),
-            given=certificates,
-            confirm=lambda roots: _confirmed(roots, talk, ask=not yes),
-            now=SystemClock().now(),
-            **({} if fetching else {"sources": ()}),
-        )
+    try:
+        with talk.working(f"updating {place}"):
+            done = update(
+                place,
+                fetch=lambda source: _fetch(source, mirror, talk),
+                given=certificates,
+                confirm=lambda roots: _confirmed(roots, talk, ask=not yes),
+                now=SystemClock().now(),
+                **({} if fetching else {"sources": ()}),
+            )
+    except OSError as error:
+        remedy = "name another folder by --directory, or by MOORINGS_ANCHORS"
+        raise Invalid(f"{place} cannot be written: {unreadable(error)}", remedy=remedy) from error
     _show(results, place, done.held, done)
     if not done.well:
         raise typer.Exit(NOT_WELL_EXIT)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from moorings.cli.automation_text import Screen, as_json, outputs_of, row_of
-from moorings.cli.options import Json, Profile, Region
+from moorings.cli.options import Json, Profile, Region, unreadable
 from moorings.cli.output import Results, counted
 from moorings.cli.signals import stop_politely
 from moorings.cli.talk import Talk
@@ -148,6 +148,10 @@ def _engine(file: Path, *, scale: float, region: str, profile: str) -> "Alone":
     from localcloud.clock import SystemClock
     from moorings.clouds.aws import session_of
 
+    try:
+        file.read_bytes()
+    except OSError as error:
+        raise Invalid(f"{file} cannot be read: {unreadable(error)}", remedy="name a runbook, YAML or JSON") from error
     try:
         return Alone(file, session=session_of(region=region, profile=profile), clock=SystemClock(scale=scale))
     except InvalidDocument as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from moorings.cli import automation
-from moorings.cli.options import Json
+from moorings.cli.options import Json, unreadable
 from moorings.cli.output import Results
 from moorings.cli.signals import stop_politely, wait_for_the_end
 from moorings.cli.talk import Talk
@@ -120,7 +120,7 @@ def running(talk: Talk, *, port: int = 0, scale: float = 1.0, region: str = DEFA
                 cloud.start()
             except OSError as error:
                 raise Misconfigured(
-                    f"port {port} cannot be had: {error}", remedy="give another --port, or 0 for a free one"
+                    f"port {port} cannot be had: {unreadable(error)}", remedy="give another --port, or 0 for a free one"
                 ) from error
         talk.say(f"local cloud: account {cloud.world.account}, {region}, {cloud.endpoint_url}", mark="done")
         try:

@@ -94,7 +94,7 @@ def update(
     """Bring the directory up to date with `sources` and what is `given`. All files are checked before one is written.
 
     `confirm` is asked about roots that are neither pinned nor there already; Refused if it says no. Invalid if a given
-    certificate is no authority, or leads nowhere. CloudFault if nothing could be had.
+    certificate is no authority, or leads nowhere, or nothing is there to begin with. CloudFault if nothing could be had.
     """
     before = look(directory, now=now)
     fetched, missing = _fetched(sources, fetch)
@@ -107,10 +107,10 @@ def update(
     )
     roots += _confirmed([each for each in given if each.self_signed], roots, pins, confirm, now)
     if not roots:
+        if not missing:
+            raise Invalid("there is no root: none was given, and none was fetched", remedy="give files by --from")
         whys = "; ".join(f"{name}: {why}" for name, why in missing)
-        raise CloudFault(
-            f"there is no root: {whys or 'none was given'}", call="anchors:Fetch", remedy="give files by --from"
-        )
+        raise CloudFault(f"there is no root: {whys}", call="anchors:Fetch", remedy="give files by --from")
     others = [each for each in (*fetched, *given) if not each.self_signed]
     kept = [each.authority for each in before if each.file == ISSUERS_FILE]
     issuers, dropped = linked(distinct([*kept, *others]), roots, now=now)
