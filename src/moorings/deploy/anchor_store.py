@@ -94,7 +94,7 @@ def update(
     """Bring the directory up to date with `sources` and what is `given`. All files are checked before one is written.
 
     `confirm` is asked about roots that are neither pinned nor there already; Refused if it says no. Invalid if a given
-    certificate is no authority, or leads nowhere, or nothing is there to begin with. CloudFault if nothing could be had.
+    certificate is no authority, or leads nowhere, or no root is there at all. CloudFault if nothing could be had.
     """
     before = look(directory, now=now)
     fetched, missing = _fetched(sources, fetch)
