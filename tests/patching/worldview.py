@@ -3,8 +3,8 @@
 Every port call of the function goes through `Watched`, so that a test can stop, fail or lose any one of them.
 """
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -22,6 +22,13 @@ from moorings.patching.ports import Countdown
 from moorings.patching.service import Patching
 from moorings.patching.upkeep import Upkeep
 
+# Calls that change nothing: where one fails, the world is as where its answer is lost.
+READS = {
+    *(f"azure.{name}" for name in ("vm", "disk", "snapshot", "operation", "locks", "missing_actions", "time")),
+    *(f"nodes.{name}" for name in ("node", "command", "find_command", "patch_state", "installed_since")),
+    *(f"executions.{name}" for name in ("over", "listens", "began")),
+    *("guards.of", "records.load", "records.due"),
+}
 KEPT_FOR_A_PERSON = {Outcome.ROLLBACK_FAILED, Outcome.UNDECIDED}
 
 
@@ -31,7 +38,8 @@ class Tripwire:
 
     `how`: `crash` (the process dies once), `dead` (it dies, and the function does so ever after; the keeper lives),
     `fault` (the cloud fails: before, without effect; after, the answer is lost). Who dies before a call leaves the
-    world as who dies after the one before it, so deaths are tried at the beginning and after each call.
+    world as who dies after the one before it, so deaths are tried at the beginning and after each call; and what only
+    reads fails once. `look`: nothing happens, and what only reads is watched.
     """
 
     at: int
@@ -42,7 +50,8 @@ class Tripwire:
 
     def sight(self, what: str) -> None:
         """What is about to happen (`before …`), has happened (`after …`), or begins (`begin …`)."""
-        if what.startswith("begin " if self.how == "fault" else "before "):
+        moment, _, call = what.partition(" ")
+        if moment == ("begin" if self.how == "fault" else "before") or (moment == "before" and call in READS):
             return
         self.seen += 1
         if self.tripped and self.how == "dead" and not self.keeper:
@@ -57,10 +66,10 @@ class Tripwire:
 class Watched:
     """A port whose every call is seen."""
 
-    def __init__(self, port: Any, name: str, sight: Callable[[str], None]) -> None:
+    def __init__(self, port: Any, name: str, world: "World") -> None:
         self._port = port
         self._name = name
-        self._sight = sight
+        self._world = world
 
     def __getattr__(self, method: str) -> Any:
         found = getattr(self._port, method)
@@ -68,10 +77,12 @@ class Watched:
         def call(*arguments: Any, **options: Any) -> Any:
             what = f"{self._name}.{method}"
             if method == "compute":  # opens a client, asks nothing
-                return Watched(found(*arguments, **options), "azure", self._sight)
-            self._sight(f"before {what}")
-            result = found(*arguments, **options)
-            self._sight(f"after {what}")
+                return Watched(found(*arguments, **options), "azure", self._world)
+            sight = self._world.wire.sight
+            sight(f"before {what}")
+            with self._world.unchanged() if what in READS and self._world.wire.how == "look" else nullcontext():
+                result = found(*arguments, **options)
+            sight(f"after {what}")
             return result
 
         return call
@@ -96,7 +107,7 @@ class World:
         self.stage = stage
         self.wire = wire
         ports: dict[str, Any] = {
-            name: Watched(getattr(stage.outside, name), name, wire.sight)
+            name: Watched(getattr(stage.outside, name), name, self)
             for name in ("clouds", "nodes", "executions", "guards", "records", "news")
         }
         stage.outside = replace(stage.outside, **ports)
@@ -142,6 +153,21 @@ class World:
             invariant()
         except (AssertionError, KeyError) as error:
             self.violations.append(f"{type(error).__name__}: {error}")
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """What is read must not change what is there."""
+        before = self._everything()
+        yield
+        self.check(lambda: _same(before, self._everything()))
+
+    def _everything(self) -> str:
+        """What Azure, the node and the table hold by now, as text; all but the list of calls."""
+        stage = self.stage
+        stage.node.settle()
+        azure, node, table = vars(stage.azure), vars(stage.node), (stage.shelf.guards, stage.shelf.runs)
+        vms = [replace(vm, on_power=print) for vm in stage.azure.vms.values()]
+        return repr((azure | {"vms": vms, "calls": ()}, node | {"azure": ()}, table, stage.notebook.announced))
 
     # -- invariant 6
 
@@ -270,3 +296,7 @@ class World:
             return
         assert self.record() is None, "a recorded run gives its guard up"
         assert guard.until <= self.stage.clock.now() + timedelta(hours=1, minutes=15)
+
+
+def _same(before: str, after: str) -> None:
+    assert before == after, f"a call that only reads has changed something: {before} -> {after}"
