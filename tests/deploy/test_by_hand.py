@@ -243,6 +243,18 @@ def test_what_cannot_work_is_said_before_anything_is_made(folder: Path, aws: dic
         assert (refused.returncode, told in refused.stderr) == (2, True), refused.stderr
 
 
+@pytest.mark.parametrize("script", ["deploy.sh", "remove.sh"])
+@pytest.mark.parametrize("name", ["a b", "1st", "a_b", "-a"])
+def test_what_is_no_name_of_a_stack_is_refused_before_anything_is_uploaded(
+    folder: Path, aws: dict[str, str], script: str, name: str
+) -> None:
+    refused = _run(
+        folder / script, "enrolment", *(["LogLevel=INFO"] * (script == "deploy.sh")), env={**aws, "STACK": name}
+    )
+
+    assert (refused.returncode, refused.stderr) == (2, f"{script}: {name}: no name of a stack\n")
+
+
 def test_a_script_finds_what_lies_beside_it_from_wherever_it_is_called(folder: Path, aws: dict[str, str]) -> None:
     (folder.parent / "elsewhere" / folder.name).mkdir(parents=True)
     misled = {**aws, "CDPATH": str(folder.parent / "elsewhere")}

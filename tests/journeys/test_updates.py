@@ -150,7 +150,7 @@ def test_new_code_and_a_changed_api_take_over_without_one_failed_request(site: S
 def test_the_command_changes_code_and_parameters_at_once_without_one_failed_request(site: Site) -> None:
     """The code goes back to what this version packages. Between Lambda's two calls it runs with the settings before."""
     changed = ("ApiMemory=1024", "LogLevel=WARNING", "ThrottlingRateLimit=400", "LogRetentionDays=60",
-               "AllowDeregistration=yes", "ApiConcurrency=none")  # fmt: skip
+               "AllowDeregistration=yes", "ApiConcurrency=50")  # fmt: skip
     given = [each for pair in changed for each in ("--parameter", pair)]
 
     with Servers(site) as servers:

@@ -4,6 +4,11 @@
 tell() { printf '%s\n' "$*" >&2; }
 fail() { tell "${0##*/}: $1"; exit "${2:-2}"; }
 
+name_stack() {  # HALF: sets stack
+  stack=${STACK:-moorings-$1}
+  case $stack in [!A-Za-z]* | *[!A-Za-z0-9-]*) fail "$stack: no name of a stack" ;; esac
+}
+
 look_around() {  # sets region, account, own_bucket and bucket, from what the AWS CLI itself goes by
   command -v aws >/dev/null || fail "there is no aws on PATH: install the AWS CLI"
   region=${AWS_REGION:-${AWS_DEFAULT_REGION:-$(aws configure get region || true)}}

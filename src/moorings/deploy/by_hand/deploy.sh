@@ -21,7 +21,7 @@ case $half in
   *) usage ;;
 esac
 [ -d "$half" ] || fail "this folder was exported without $half"
-stack=${STACK:-moorings-$half}
+name_stack "$half"
 
 takes() {  # TEMPLATE NAME: the AWS CLI would pass over a name that is none
   sed -n '/^Parameters:/,/^[A-Z]/s/^  \([A-Za-z]*\):.*/\1/p' "$half/$1" 2>/dev/null | grep -Fqx -- "$2"

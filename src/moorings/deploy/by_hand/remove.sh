@@ -15,8 +15,7 @@ case $half in
   enrolment | patching) ;;
   *) fail "say: ./remove.sh enrolment|patching" ;;
 esac
-stack=${STACK:-moorings-$half}
-case $stack in *[!A-Za-z0-9-]*) fail "$stack: no name of a stack" ;; esac
+name_stack "$half"
 look_around
 
 delete_stack() {  # NAME
