@@ -11,6 +11,7 @@ from tests.cli.conftest import Cli
 from moorings.cli.loudness import Loudness, choose
 from moorings.cli.talk import Talk
 from moorings.cli.terminal import console_on
+from moorings.errors import Invalid
 
 
 class Seconds:
@@ -248,3 +249,22 @@ def test_help_is_coloured_alike(bare: Cli, monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setenv("FORCE_COLOR", "1")
     assert "\x1b[1mExamples:" in bare("nodes", "list", "--help").out
+
+
+@pytest.mark.parametrize(("pressed", "raised"), [(KeyboardInterrupt, KeyboardInterrupt), (EOFError, Invalid)])
+def test_a_secret_that_nobody_types_ends_its_line(
+    said: Said, monkeypatch: pytest.MonkeyPatch, pressed: type[BaseException], raised: type[BaseException]
+) -> None:
+    """Ctrl-C and Ctrl-D: what is said next begins a line."""
+
+    def typed(*_: object, **__: object) -> str:
+        raise pressed
+
+    talk, stream = said(Loudness.NORMAL)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("getpass.getpass", typed)
+
+    with pytest.raises(raised):
+        talk.secret("client secret")
+
+    assert stream.getvalue() == "\n"

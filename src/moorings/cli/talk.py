@@ -12,7 +12,7 @@ from rich.text import Text
 from moorings.cli.listing import Listing, fold
 from moorings.cli.loudness import Loudness, loudness
 from moorings.cli.terminal import clean, console_on
-from moorings.errors import Misconfigured
+from moorings.errors import Invalid, Misconfigured
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -132,10 +132,17 @@ class Talk:
         return answer in {"y", "yes"}
 
     def secret(self, question: str) -> str:
-        """A secret, typed without showing. Misconfigured if there is nobody to ask."""
+        """A secret, typed without showing. Misconfigured if there is nobody to ask, Invalid if nothing is typed."""
         if not sys.stdin.isatty():
             raise Misconfigured(f"this needs a secret: {question}", remedy="pipe it in, and say so: --secret-stdin")
-        return getpass.getpass(f"{clean(question)}: ", stream=sys.stderr)
+        try:
+            return getpass.getpass(f"{clean(question)}: ", stream=sys.stderr)
+        except KeyboardInterrupt:
+            self.console.print()
+            raise
+        except EOFError as error:  # Ctrl-D
+            self.console.print()
+            raise Invalid(f"nothing was typed: {question}", remedy="type it, or pipe it in: --secret-stdin") from error
 
     def require_somebody(self, question: str) -> None:
         """Misconfigured if there is nobody to ask: told before work begins whose end would be a question."""
