@@ -4,6 +4,7 @@ import io
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -14,6 +15,8 @@ from localcloud.cloud import LocalCloud
 from moorings.cli.demo_screen import Screen, bar
 from moorings.cli.demo_show import went_well
 from moorings.cli.demo_truth import Truth, counted, handed_out, live_activations
+from moorings.cli.main import run
+from moorings.cli.patch_report import expect
 from moorings.cli.talk import Talk
 from moorings.enrolment.model import Bootstrap, Configuration, StaleNodes
 from moorings.enrolment.oversight import Overview, Part, PoolStatus, Standing
@@ -144,6 +147,38 @@ def test_a_bar_is_as_long_as_the_limit_until_it_gets_too_long() -> None:
     """One square a slot; large limits are drawn to scale."""
     assert bar(standing("a", issued=3, limit=5), "").plain == "■■■□□"
     assert bar(standing("a", issued=500, limit=1_000), "").plain == "■" * 10 + "□" * 10
+
+
+@pytest.mark.parametrize(
+    ("report", "told"),
+    [
+        ("no/such/folder/demo.html", "cannot write no/such/folder/demo.html: No such file"),
+        (".", "cannot write .: it is a folder"),
+        ("demo.json", "is where the JSON goes"),
+    ],
+)
+def test_a_report_that_cannot_be_written_is_refused_before_anything_begins(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], report: str, told: str
+) -> None:
+    """Not after a minute of work whose results would be lost."""
+    monkeypatch.chdir(tmp_path)
+
+    code = run(["demo", "--report", report])
+
+    said = capsys.readouterr().err
+    assert (code, told in said, "local cloud" in said) == (2, True, False)
+
+
+def test_what_is_looked_at_before_is_left_as_it_was(tmp_path: Path) -> None:
+    """A report of yesterday stays until there is another one."""
+    old = tmp_path / "old.html"
+    old.write_text("yesterday")
+
+    expect(old)
+    expect(tmp_path / "new.html")
+
+    assert [each.name for each in tmp_path.iterdir()] == ["old.html"]
+    assert old.read_text() == "yesterday"
 
 
 class NoFleet:

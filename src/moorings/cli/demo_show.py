@@ -20,6 +20,7 @@ from moorings.cli.demo_truth import Truth, counted, live_activations
 from moorings.cli.demo_verdicts import Played
 from moorings.cli.local import environment, exports, only_this_cloud, running
 from moorings.cli.output import Results
+from moorings.cli.patch_report import expect
 from moorings.cli.progress import DeployProgress
 from moorings.cli.signals import wait_for_the_end
 from moorings.cli.surroundings import Enrolled, fleet_of, open_enrolment
@@ -46,6 +47,7 @@ SCALE = 0.05  # of every duration that the emulated clouds measure
 
 def perform(*, servers: int, report: Path, keep: bool, results: Results, talk: Talk) -> bool:
     """All of it, with its results printed; whether everything ended as it has to."""
+    expect(report)
     began = time.monotonic()
     with running(talk, scale=SCALE) as cloud:
         talk.say(f"what the emulated clouds measure runs {1 / SCALE:.0f} times faster than in the real ones")

@@ -1,7 +1,8 @@
 """`moorings patch report`: what happened, as one HTML page for people and one JSON file for programs beside it."""
 
 import json as encoder
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -102,11 +103,28 @@ def made_of(patched: Patched, views: Sequence[View], executions: Sequence[str]) 
 
 def written(made: Report, file: Path) -> Path:
     """Write the page to `file` and the JSON beside it, whose path is returned. Misconfigured if that cannot be."""
+    beside = _beside(file)
+    _write(file, page(made))
+    _write(beside, encoder.dumps(report_json(made), indent=2, ensure_ascii=False, default=_plain) + "\n")
+    return beside
+
+
+def expect(file: Path) -> None:
+    """Raise before a long job what `written` would raise after it; nothing is written."""
+    for each in (file, _beside(file)):
+        there = each.exists()
+        with _writing(each), each.open("a"):
+            pass
+        if not there:
+            each.unlink()
+
+
+def _beside(file: Path) -> Path:
+    if file.is_dir():
+        raise Misconfigured(f"cannot write {file}: it is a folder", remedy="name a file")
     beside = file.with_suffix(".json")
     if beside == file:
         raise Invalid(f"{file} is where the JSON goes", remedy="name the page, such as patching.html")
-    _write(file, page(made))
-    _write(beside, encoder.dumps(report_json(made), indent=2, ensure_ascii=False, default=_plain) + "\n")
     return beside
 
 
@@ -142,10 +160,16 @@ def _last(patched: Patched) -> str:
 
 
 def _write(file: Path, text: str) -> None:
-    try:
+    with _writing(file):
         file.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def _writing(file: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        raise Misconfigured(f"cannot write {file}: {error.strerror}", remedy="name another file by -o") from error
+        raise Misconfigured(f"cannot write {file}: {error.strerror}", remedy="name another file") from error
 
 
 def _plain(value: object) -> str:
