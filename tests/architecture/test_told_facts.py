@@ -245,6 +245,13 @@ def test_the_sums_of_the_costs_are_sums(section: str, total: int) -> None:
     assert int(together) == total == round(sum(parts))
 
 
+@pytest.mark.parametrize("page", ["index.md", "faq.md"])
+def test_the_price_that_other_pages_tell_is_the_sum(page: str) -> None:
+    assert "enrolment about **$24** a month" in " ".join(_page("cost.md").split())
+    assert "enrolment about $24 a month" in _page(page).lower()
+    assert "patching about $0.19 a run" in _page(page)
+
+
 def test_the_limits_of_health_checks_are_those_of_the_runbook() -> None:
     look = patch_azure().step("LookAfterwards")
     after = next(each for each in look.inside if each.name == "HealthAfterLinux").inputs["Parameters"]
