@@ -142,8 +142,8 @@ def _from_token_service(error: AzureError, call: str) -> Busy | CloudFault | Mis
 
 
 def one_line(text: str) -> str:
-    """What Azure says, on one line and not without end."""
-    return " ".join(text.split())[:LONGEST_MESSAGE]
+    """What Azure says, on one line and not without end; without double quotes, for whoever puts it between such."""
+    return " ".join(text.replace('"', "'").split())[:LONGEST_MESSAGE]
 
 
 def _retry_after(headers: Mapping[str, str]) -> timedelta:
