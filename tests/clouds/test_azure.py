@@ -241,11 +241,11 @@ def test_what_the_token_service_calls_passing_is_no_wrong_setting(number: int) -
 
 def test_what_azure_says_at_length_is_told_in_one_line(ground: Ground) -> None:
     """It goes into records, whose items have a limit, and into events and mails."""
-    ground.azure.faults.error(status=400, code="Odd", message="first\r\n" + "and on " * 100_000, count=1)
+    ground.azure.faults.error(status=400, code="Odd", message='"first"\r\n' + "and on " * 100_000, count=1)
 
     with pytest.raises(AzureFault) as failed:
         ground.read(ground.connect())
-    assert "Odd: first and on" in failed.value.message
+    assert "Odd: 'first' and on" in failed.value.message
     assert "\n" not in failed.value.message
     assert len(failed.value.message) < 1500
 
