@@ -289,3 +289,27 @@ def test_a_vm_that_is_down_past_the_deadline_of_its_restore_alarms(refusal: Busy
     ground.stage.azure.refusing.clear()
     assert ground.keep(6).phase is Phase.OVER
     assert ground.stage.azure.vms[run.vm.key].power == "running"
+
+
+@pytest.mark.parametrize(("late", "alarms"), [(timedelta(minutes=-5), False), (timedelta(minutes=5), True)])
+def test_it_alarms_as_well_while_its_execution_still_tries(late: timedelta, alarms: bool) -> None:
+    """The runbook's rounds last longer than the restore's deadline."""
+    ground = Ground()
+    ground.stage.ended.clear()
+    now = ground.stage.clock.now()
+    restoring(ground, began_at=now - RESTORE_TIME - late, deadline=now - late)
+
+    ground.keep()
+
+    assert ("UpkeepFailed" in ground.stage.notebook.metrics) is alarms
+
+
+def test_a_restore_that_has_ended_is_not_overdue() -> None:
+    ground = Ground()
+    ground.stage.ended.clear()
+    began = ground.stage.clock.now() - timedelta(hours=2)
+    restoring(ground, began_at=began, deadline=began + RESTORE_TIME, ended="ours", ended_at=began)
+
+    ground.keep()
+
+    assert "UpkeepFailed" not in ground.stage.notebook.metrics

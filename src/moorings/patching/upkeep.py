@@ -104,6 +104,7 @@ class Upkeep:
         if run is None:
             return []
         if not outside.executions.over(execution):
+            self._overdue(run)
             # Also one that has its outcome: whoever reports it may not have done all that follows.
             outside.records.postpone(run, outside.clock.now() + _patience(run))
         elif run.phase is Phase.OVER:
@@ -137,7 +138,7 @@ class Upkeep:
     def _overdue(self, run: Run) -> None:
         """Alarm for a VM that is down past its restore's deadline: every look goes well, but no move gets through."""
         state, now = run.restore, self._outside.clock.now()
-        if state is None or now < state.deadline:
+        if state is None or state.ended or now < state.deadline:
             return
         minutes = (now - state.began_at).total_seconds() / 60
         why = f"the restore has not come to its end in {minutes:.0f} minutes" + (
