@@ -1,9 +1,12 @@
 """From options to a plan: what has to be said, what may be left out, what contradicts."""
 
+import json
 from pathlib import Path
 
 import pytest
 from tests.cli.conftest import Cli, Deployed
+
+from localcloud.cloud import LocalCloud
 
 
 def test_the_endpoint_must_be_made_or_named(cli: Cli) -> None:
@@ -79,3 +82,24 @@ def test_a_stack_name_that_cloudformation_would_refuse_is_refused_here(cli: Cli)
 
     assert refused.code == 2
     assert "'9 lives' is no stack name" in refused.err
+
+
+def test_an_endpoint_that_was_left_for_another_is_not_gone_back_to(
+    cli: Cli, stack: Deployed, cloud: LocalCloud
+) -> None:
+    """What is not given stays: the stack beside still stands, but no request comes through it any more."""
+    template = {
+        "Parameters": {name: {"Type": "String"} for name in ("VpcIdForApiGateway", "AllowedIPRange")},
+        "Resources": {"Mark": {"Type": "AWS::SSM::Parameter", "Properties": {"Type": "String", "Value": "x"}}},
+        "Outputs": {"VpcEndpoint": {"Value": "vpce-0fedcba9876543210"}},
+    }
+    client, name = cloud.client("cloudformation"), f"{stack.name}-endpoint"
+    given = {"VpcIdForApiGateway": "vpc-1", "AllowedIPRange": "10.0.0.0/8"}
+    parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()]
+    client.create_stack(StackName=name, TemplateBody=json.dumps(template), Parameters=parameters)
+    client.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 20})
+
+    shown = cli("enrolment", "deploy", "--stack-name", stack.name, "--allow-network-proof", "--dry-run", "--json")
+
+    assert shown.code == 0, shown.err
+    assert [each["stack"] for each in shown.json["stacks"]] == [stack.name]

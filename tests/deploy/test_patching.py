@@ -220,6 +220,13 @@ def test_a_layer_that_lies_in_a_bucket_already_is_used(account: Account, name: s
     deployed = _deploy(account, _plan(name, layer=GivenLayer(bucket=bucket, key="python3-azure-modules.zip")))
 
     assert deployed.layer == f"s3://{bucket}/python3-azure-modules.zip"
+    told: list[Any] = []
+    _deploy(account, _plan(name), on_progress=told.append)
+    notices = [each.text for each in told if isinstance(each, Notice)]
+    assert any(f"the layer {deployed.layer} gives way to one that is built" in text for text in notices)
+    told.clear()
+    _deploy(account, _plan(name), on_progress=told.append)
+    assert not any("gives way" in each.text for each in told if isinstance(each, Notice))
 
 
 def test_another_prefix_takes_the_names_along(account: Account, name: str) -> None:

@@ -133,6 +133,12 @@ class _There:
         self.stack = stack
         self.endpoint = endpoint
 
+    @property
+    def has_its_own(self) -> bool:
+        """Whether requests come through the endpoint of the stack beside: one that was left for another stands, too."""
+        made = self.endpoint.outputs.get("VpcEndpoint") if self.endpoint else None
+        return bool(self.stack and made and made == self.stack.parameters["VpcEndpointForApiGateway"])
+
     @classmethod
     def look(cls, aws: "Aws", name: str) -> "_There":
         from moorings.deploy.enrolment import endpoint_stack
@@ -160,7 +166,7 @@ def _endpoint(
     if given:
         return ExistingEndpoint(id=given)
     kept: Mapping[str, str] = there.endpoint.parameters if there.endpoint else {}
-    if not makes and not kept and there.stack:
+    if not makes and there.stack and not there.has_its_own:
         return ExistingEndpoint(id=there.stack.parameters["VpcEndpointForApiGateway"])
     wanted = NewEndpoint(
         vpc_id=vpc or kept.get("VpcIdForApiGateway", ""),

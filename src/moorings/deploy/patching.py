@@ -132,8 +132,8 @@ def deploy(
     for each in parts:
         artifacts.store(each, stack=plan.stack)
     spec = _spec(plan, there, built, bucket=artifacts.bucket, platform=platform)
-    # Before the plan is approved: whoever deploys from another computer may have others' anchors to lose.
-    for text in (*((_WITHOUT_ANCHORS,) if built.layer and plan.anchors is None else ()), *told):
+    # Before the plan is approved: whoever deploys from another computer may have others' anchors and layer to lose.
+    for text in (*_lost(plan, there), *told):
         on_progress(Notice(text))
     stack = make(spec, stacks, on_progress=on_progress, approve=approve)
     return _deployed(plan, stack, aws, spec.parameters)
@@ -318,6 +318,17 @@ def _spec(
 
 def _template() -> str:
     return templates.read(templates.PATCHING)
+
+
+def _lost(plan: PatchingPlan, there: Stack | None) -> tuple[str, ...]:
+    """What the layer that is built will not have."""
+    if plan.layer:
+        return ()
+    kept: Mapping[str, str] = there.parameters if there else {}
+    before = GivenLayer(bucket=kept.get("LambdaLayerS3Bucket", ""), key=kept.get("LambdaLayerS3Key", ""))
+    theirs = before.key and (before.bucket != kept["ArtifactBucket"] or not before.key.startswith(f"{plan.stack}/"))
+    given = f"the layer s3://{before.bucket}/{before.key} gives way to one that is built; name it again to keep it"
+    return (*((given,) if theirs else ()), *((_WITHOUT_ANCHORS,) if plan.anchors is None else ()))
 
 
 def _deployed(plan: PatchingPlan, stack: Stack, aws: Aws, parameters: Mapping[str, str]) -> Deployed:
