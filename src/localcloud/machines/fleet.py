@@ -61,6 +61,11 @@ class Machines:
         return f"https://s3.{region}.amazonaws.com/amazon-ssm-{region}/latest"
 
     @property
+    def home(self) -> Path:
+        """The folder that disks lie in. CannotRun as `create`."""
+        return self._prepared()[1]
+
+    @property
     def warm_process(self) -> int:
         """The process that forks machines; 0 before the first machine and after the end."""
         return self._zygote.pid if self._zygote is not None else 0

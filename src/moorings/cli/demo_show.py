@@ -14,6 +14,8 @@ from rich.text import Text
 
 from moorings.cli.demo_patching import STACK as PATCHING_STACK
 from moorings.cli.demo_patching import Patching
+from moorings.cli.demo_room import check
+from moorings.cli.demo_scenarios import scenarios
 from moorings.cli.demo_screen import Screen
 from moorings.cli.demo_servers import Fleet, Server
 from moorings.cli.demo_truth import Truth, counted, live_activations
@@ -53,6 +55,7 @@ def perform(*, servers: int, report: Path, keep: bool, results: Results, talk: T
         talk.say(f"what the emulated clouds measure runs {1 / SCALE:.0f} times faster than in the real ones")
         with talk.working("checking what simulated servers need"):
             cloud.machines.prepare()
+            check(cloud, servers=servers + len(scenarios()))
         with only_this_cloud(cloud):
             show = _Show(cloud, talk, results)
             fleet, truth, patched = show.run(servers, report=report, keep=keep)
