@@ -268,3 +268,17 @@ def test_a_secret_that_nobody_types_ends_its_line(
         talk.secret("client secret")
 
     assert stream.getvalue() == "\n"
+
+
+@pytest.mark.parametrize("loudness", list(Loudness))
+def test_nothing_moves_where_calls_are_told(said: Said, loudness: Loudness) -> None:
+    """They come from elsewhere, in the midst of a line that is drawn again and again."""
+    talk, _ = said(loudness)
+    drawn = io.StringIO()
+    talk.console = Console(file=drawn, force_terminal=True, width=80)
+
+    with talk.looking("looking"):
+        talk.trace("ssm:GetParameter  200")
+
+    assert ("looking" in drawn.getvalue()) is (loudness is Loudness.NORMAL)
+    assert talk.live is (loudness is Loudness.NORMAL)

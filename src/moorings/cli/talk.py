@@ -41,8 +41,8 @@ class Talk:
 
     @property
     def live(self) -> bool:
-        """Whether a person watches a terminal, and wants to."""
-        return self.console.is_terminal and not self.quiet
+        """Whether a person watches a terminal, and something may move there: calls that are told would break in."""
+        return self.console.is_terminal and self.loudness is Loudness.NORMAL
 
     @property
     def answers(self) -> bool:
