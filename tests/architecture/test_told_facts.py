@@ -283,6 +283,28 @@ def test_tags_and_calls_that_the_pages_of_patching_name_are_the_rooms_own() -> N
     assert told - {"call", "stage", "install", "node"} == sent
 
 
+def test_the_schedules_of_the_page_start_the_runbook_with_parameters_that_it_has() -> None:
+    blocks = re.search(r"^## On a schedule\n(.*?)^## ", _page("operate-patching.md"), re.MULTILINE | re.DOTALL)
+    assert blocks
+    asked = re.search(r"INPUT='(.*?)'\n", blocks[1], re.DOTALL)
+    window = re.search(r"--task-invocation-parameters '(.*?)'\n", blocks[1], re.DOTALL)
+    assert asked
+    assert window
+    scheduled, task = json.loads(asked[1]), json.loads(window[1])["Automation"]
+
+    assert scheduled["DocumentName"] == PATCHING_PARAMETERS["DocumentName"]["Default"]
+    assert {scheduled["TargetParameterName"], *scheduled["Parameters"], *task["Parameters"]} <= set(RUNBOOK_PARAMETERS)
+    required = {name for name, each in RUNBOOK_PARAMETERS.items() if "default" not in each}
+    assert required == {scheduled["TargetParameterName"]} <= set(task["Parameters"])
+
+
+def test_what_a_tool_looks_for_in_the_output_tells_the_second_run_from_the_first() -> None:
+    assert "\"'already' not in enrolment.stdout\"" in _page("first-boot.md")
+
+    said = re.findall(r"printf '(%s is registered[^']*; the agent runs)", SCRIPT)
+    assert ["already" in each for each in said] == [True, False]
+
+
 GENERATED_OR_START = {"cli.md", "index.md"}
 
 
