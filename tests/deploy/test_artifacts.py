@@ -150,3 +150,59 @@ def test_a_bucket_that_s3_is_still_deleting_is_waited_for_by_the_operator(fresh_
         Artifacts(fresh_account.aws).ensure_bucket()
 
     assert "again in a few minutes" in busy.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("code", "error", "told"),
+    [
+        ("AccessDenied", Misconfigured, "allow s3:DeleteObjectVersion"),
+        ("ObjectLocked", CloudFault, "look at the bucket"),
+    ],
+)
+def test_objects_that_could_not_be_deleted_are_not_counted_as_deleted(
+    fresh_account: Account,
+    monkeypatch: pytest.MonkeyPatch,
+    code: str,
+    error: type[Misconfigured | CloudFault],
+    told: str,
+) -> None:
+    """S3 answers 200, with the errors inside."""
+    artifacts, s3 = Artifacts(fresh_account.aws), fresh_account.aws.client("s3")
+    artifacts.ensure_bucket()
+    key = artifacts.store(_package(b"1"), stack="a")
+    answer = {"Errors": [{"Key": key, "Code": code, "Message": "no"}]}
+    monkeypatch.setattr(s3, "delete_objects", lambda **_: answer)
+
+    with pytest.raises(error, match=key) as failed:
+        artifacts.remove(stack="a")
+
+    assert told in failed.value.remedy
+
+
+@pytest.mark.parametrize("then", ["deleted it", "deployed"])
+def test_a_colleague_may_be_at_the_same_bucket(
+    fresh_account: Account, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    artifacts, s3 = Artifacts(fresh_account.aws), fresh_account.aws.client("s3")
+    artifacts.ensure_bucket()
+    delete = s3.delete_bucket
+
+    def faster(**given: Any) -> None:
+        if then == "deployed":
+            artifacts.store(_package(b"1"), stack="b")
+        else:
+            delete(**given)
+        delete(**given)
+
+    monkeypatch.setattr(s3, "delete_bucket", faster)
+
+    assert artifacts.remove_empty_bucket() is False
+
+
+def test_a_bucket_that_vanishes_while_it_is_looked_at_holds_nothing(
+    fresh_account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    artifacts = Artifacts(fresh_account.aws)
+    monkeypatch.setattr(artifacts, "_exists", lambda: True)
+
+    assert artifacts.remove(stack="a") == 0

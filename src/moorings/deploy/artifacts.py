@@ -5,15 +5,15 @@ stack's name, so that removing one stack takes nothing from another.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Protocol
 
 from botocore.exceptions import ClientError
 
 from moorings.clouds.aws import Aws, calling, denied
-from moorings.clouds.aws_errors import code_of
-from moorings.errors import Busy, Conflict, Misconfigured
+from moorings.clouds.aws_errors import DENIED, code_of
+from moorings.errors import Busy, CloudFault, Conflict, Misconfigured
 
 TAGS: Mapping[str, str] = {"application": "moorings"}  # of all that is made
 _ABSENT = frozenset({"404", "NoSuchBucket", "NoSuchKey", "NotFound"})
@@ -77,11 +77,12 @@ class Artifacts:
         versions = list(self._versions(_prefix(stack)))
         for start in range(0, len(versions), _DELETE_AT_ONCE):
             with calling("s3:DeleteObjects"):
-                self._s3.delete_objects(
+                answer = self._s3.delete_objects(
                     Bucket=self.bucket,
                     Delete={"Objects": versions[start : start + _DELETE_AT_ONCE], "Quiet": True},
                     ExpectedBucketOwner=self._aws.account,
                 )
+            _require_deleted(answer.get("Errors", []))
         return len(versions)
 
     def remove_empty_bucket(self) -> bool:
@@ -89,7 +90,13 @@ class Artifacts:
         if not self._is_own or not self._exists() or next(self._versions(""), None):
             return False
         with calling("s3:DeleteBucket"):
-            self._s3.delete_bucket(Bucket=self.bucket, ExpectedBucketOwner=self._aws.account)
+            try:
+                self._s3.delete_bucket(Bucket=self.bucket, ExpectedBucketOwner=self._aws.account)
+            except ClientError as error:
+                # Somebody else was faster: has deleted it, or is deploying.
+                if code_of(error) not in {*_ABSENT, "BucketNotEmpty"}:
+                    raise
+                return False
         return True
 
     def _exists(self) -> bool:
@@ -168,15 +175,36 @@ class Artifacts:
         return True
 
     def _versions(self, prefix: str) -> Iterator[Mapping[str, str]]:
+        pages = self._s3.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix)
         with calling("s3:ListObjectVersions"):
-            for page in self._s3.get_paginator("list_object_versions").paginate(Bucket=self.bucket, Prefix=prefix):
-                for entry in (*page.get("Versions", []), *page.get("DeleteMarkers", [])):
-                    yield {"Key": entry["Key"], "VersionId": entry["VersionId"]}
+            try:
+                for page in pages:
+                    for entry in (*page.get("Versions", []), *page.get("DeleteMarkers", [])):
+                        yield {"Key": entry["Key"], "VersionId": entry["VersionId"]}
+            except ClientError as error:
+                if code_of(error) not in _ABSENT:  # deleted since we looked
+                    raise
 
 
 def key_of(package: Artifact, *, stack: str) -> str:
     """Where a zip of a stack lies in the bucket."""
     return f"{_prefix(stack)}{package.file_name}"
+
+
+def _require_deleted(errors: Sequence[Mapping[str, str]]) -> None:
+    """The call as a whole succeeds when none of its objects could be deleted."""
+    if not errors:
+        return
+    first = ClientError({"Error": dict(errors[0])}, "DeleteObjects")
+    key, message = errors[0].get("Key", ""), errors[0].get("Message", "")
+    if code_of(first) in DENIED:
+        raise denied(f"s3:DeleteObjects of {key}", first, action="s3:DeleteObjectVersion")
+    raise CloudFault(
+        f"{len(errors)} stored objects could not be deleted, such as {key}: {message}",
+        call="s3:DeleteObjects",
+        code=code_of(first),
+        remedy="look at the bucket (an object lock?), then remove again",
+    )
 
 
 def _over_tls_alone(bucket: str) -> Mapping[str, Any]:
