@@ -48,6 +48,22 @@ def test_what_cannot_be_is_refused(bare: Cli) -> None:
     assert (other.code, "alone needs nothing of patching" in other.err) == (2, True)
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("--region", "nowhere-1"),
+        ("--region", "eu-central-1", "--artifact-bucket", "*"),
+        ("--region", "eu-central-1", "--document-name", "Azure-*"),
+        ("--region", "eu-central-1", "--patching-stack", "*"),
+    ],
+)
+def test_a_name_that_would_open_more_than_is_meant_is_refused(bare: Cli, given: tuple[str, ...]) -> None:
+    refused = bare("policy", "shared", "--account", "111122223333", *given)
+
+    assert (refused.code, refused.out) == (2, ""), refused.err
+    assert given[-1] in refused.err
+
+
 def test_whoever_runs_patches_needs_all_of_his_policy_and_no_more(
     cli: Cli, cloud: LocalCloud, nodes: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

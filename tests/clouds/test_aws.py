@@ -106,6 +106,11 @@ def test_a_client_is_made_once_is_patient_and_says_who_it_is() -> None:
     assert "moorings" in client.meta.config.user_agent_extra
 
 
+def test_a_region_that_is_none_is_named() -> None:
+    with pytest.raises(Misconfigured, match="'nowhere-1' is no AWS Region"):
+        _ = Aws(region="nowhere-1").partition
+
+
 def test_the_account_is_asked_once() -> None:
     with LocalCloud(in_process=True) as cloud:
         aws = Aws(region=cloud.world.region, session=cloud.session())

@@ -1,5 +1,6 @@
 """`moorings policy`: what somebody has to be allowed, as a policy document for IAM."""
 
+import re
 from typing import Annotated
 
 import typer
@@ -13,6 +14,8 @@ from moorings.deploy.rights import Part
 from moorings.errors import Invalid
 
 _ACCOUNT_DIGITS = 12
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_DOCUMENT = re.compile(r"[A-Za-z0-9_.-]{3,128}")
 
 
 def policy(
@@ -55,6 +58,9 @@ def policy(
     """
     if account and not (account.isdigit() and len(account) == _ACCOUNT_DIGITS):
         raise Invalid(f"{account!r} is no account", remedy=f"give its {_ACCOUNT_DIGITS} digits")
+    for name, wanted in ((artifact_bucket, _BUCKET), (document_name, _DOCUMENT)):
+        if name and not wanted.fullmatch(name):  # a star would open more than is meant
+            raise Invalid(f"{name!r} is no such name", remedy="give the whole name, as the service knows it")
     # A given account needs nobody to be signed in.
     aws = aws_at(region_of(region, profile), profile) if account else open_aws(region, profile)
     place = rights.Place(

@@ -25,6 +25,7 @@ from botocore.exceptions import (
     SSOError,
     TokenRetrievalError,
     UnauthorizedSSOTokenError,
+    UnknownRegionError,
 )
 
 from moorings.clouds.aws_calls import Told, watch
@@ -105,7 +106,7 @@ class Aws:
             try:
                 self._clients[service] = self._session.client(service, region_name=self.region, config=self._config)
             except InvalidRegionError as error:
-                raise Misconfigured(f"{self.region!r} is no AWS Region", remedy="write it as eu-central-1") from error
+                raise _no_region(self.region) from error
             except ValueError as error:  # botocore's word for a URL that is none
                 raise Misconfigured(str(error), remedy="look at AWS_ENDPOINT_URL and the like") from error
         return self._clients[service]
@@ -120,8 +121,15 @@ class Aws:
 
     @property
     def partition(self) -> str:
-        """aws, aws-cn, aws-us-gov, …: the second part of every ARN in this Region."""
-        return str(self._session.get_partition_for_region(self.region))
+        """aws, aws-cn, aws-us-gov, …: the second part of every ARN in this Region. Misconfigured if it is none."""
+        try:
+            return str(self._session.get_partition_for_region(self.region))
+        except UnknownRegionError as error:
+            raise _no_region(self.region) from error
+
+
+def _no_region(name: str) -> Misconfigured:
+    return Misconfigured(f"{name!r} is no AWS Region", remedy="write it as eu-central-1")
 
 
 def session_of(*, region: str = "", profile: str = "") -> boto3.Session:
