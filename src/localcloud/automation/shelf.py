@@ -83,7 +83,8 @@ def read_content(file: Path) -> dict[str, Any]:
     try:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidDocument(f"{file} cannot be read: {error}") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise InvalidDocument(f"{file} cannot be read: {why}") from error
     return parsing.load(text, format="JSON" if file.suffix == ".json" else "auto")
 
 
