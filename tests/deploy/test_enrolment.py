@@ -14,6 +14,7 @@ from moorings.deploy.enrolment import (
     EnrolmentPlan,
     ExistingEndpoint,
     NewEndpoint,
+    Notice,
     Step,
     deploy,
     preview,
@@ -512,3 +513,15 @@ def test_what_would_go_leaves_out_an_endpoint_that_another_api_is_reached_throug
     assert alone == (name, f"{name}-endpoint")
     assert removable(name, aws=account.aws, clock=BriefClock()) == (name,)
     assert _remove(account, name).stacks == (name,)
+
+
+def test_whoever_stops_half_way_is_told_that_the_endpoint_stands(account: Account, name: str) -> None:
+    """It is paid for by the hour."""
+    told: list[Any] = []
+    plan = _plan(name, endpoint=_new_endpoint(account, private_dns=False))
+
+    with pytest.raises(Refused):
+        _deploy(account, plan, on_progress=told.append, approve=lambda planned: planned.stack != name)
+
+    assert told[-1] == Notice(f"stack {name}-endpoint stands: deploy again to go on, or remove {name}, and it goes")
+    assert _remove(account, name).stacks == (f"{name}-endpoint",)

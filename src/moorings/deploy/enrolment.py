@@ -27,7 +27,7 @@ from moorings.deploy.package import DEFAULT_PLATFORM, FunctionPlatform, build
 from moorings.deploy.stacks import ChangeSet, Stack, Stacks, StackSpec, require_deletable
 from moorings.deploy.steps import Approve, Notice, Progress, Step, approved, artifacts_of, make, quiet
 from moorings.enrolment import configuration
-from moorings.errors import Misconfigured
+from moorings.errors import Misconfigured, MooringsError
 
 DEFAULT_STACK = ENROLMENT_STACK
 # Parameters of the stack that the plan has fields for, or that follow from the zip.
@@ -127,7 +127,13 @@ def deploy(
     if endpoint != expected:
         _check_way_in(plan, endpoint, stacks, aws, clock)
     spec = _stack_spec(plan, endpoint, aws, bucket=artifacts.bucket, key=key, platform=platform)
-    stack = make(spec, stacks, on_progress=on_progress, approve=approve)
+    try:
+        stack = make(spec, stacks, on_progress=on_progress, approve=approve)
+    except (MooringsError, KeyboardInterrupt):
+        if expected == UNKNOWN_ENDPOINT:  # made now, and paid for by the hour
+            beside = endpoint_stack(plan.stack)
+            on_progress(Notice(f"stack {beside} stands: deploy again to go on, or remove {plan.stack}, and it goes"))
+        raise
     version = _configure(plan, stack, aws, clock, on_progress)
     return Deployed(
         stack=plan.stack,
