@@ -123,7 +123,7 @@ def vending() -> Drawing:
     grant = made.box(Box(540, 50, 170, 70), "record the grant", ("put if absent",), kind="ours")
     answer = made.box(Box(790, 50, 140, 70), "200", ("id and code",), kind="good")
     refused = made.box(Box(30, 190, 150, 60), "403", ("one text for all",), kind="over")
-    repeat = made.box(Box(540, 190, 170, 60), "the key's old grant", ("repeatable?",))
+    repeat = made.box(Box(540, 190, 170, 60), "the key's grant", ("repeatable?",))
     move = made.box(Box(260, 190, 190, 60), "what next?", ("the refused item tells",), kind="ours")
     swap = made.box(Box(30, 330, 190, 60), "swap the standby in", ("wake the keeper",))
     create = made.box(Box(260, 330, 190, 60), "create", ("lease, code, publish",))
