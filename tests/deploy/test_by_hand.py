@@ -165,7 +165,8 @@ def test_a_deployment_that_failed_says_why_and_is_done_again_by_the_same_script(
     """A stack whose first creation was rolled back can only be deleted; the script does that."""
     given = ("enrolment", endpoint, "AllowNetworkProof=yes", "ApiConcurrency=none")
     nobody = f"CloudwatchLogRoleArn=arn:aws:iam::{account.aws.account}:role/nobody"
-    named = {**aws, "STACK": "again"}
+    named = {**aws, "STACK": "again", "BUCKET": "ours"}
+    account.aws.client("s3").create_bucket(Bucket="ours")
 
     failed = _run(folder / "deploy.sh", *given, nobody, env=named)
     done = _run(folder / "deploy.sh", *given, "CloudwatchLogRoleArn=", env=named)
@@ -183,7 +184,19 @@ def test_a_deployment_that_failed_says_why_and_is_done_again_by_the_same_script(
     assert "Parameter 'LogLevel' must be one of" in refused.stderr
     assert "stack again is as it was" in refused.stderr.splitlines()[-1]
     assert "ApiStage" not in refused.stderr
-    assert enrolment.remove("again", aws=account.aws, clock=BriefClock()).stacks == ("again",)
+    _a_bucket_of_ones_own_is_emptied_and_stays(account, folder, {**aws, "STACK": "again"})
+
+
+def _a_bucket_of_ones_own_is_emptied_and_stays(account: Account, folder: Path, env: Mapping[str, str]) -> None:
+    """Nobody has to remember which it was while the stack stands."""
+    s3 = account.aws.client("s3")
+    s3.put_object(Bucket="ours", Key="again/notes of mine.txt", Body=b"")
+    s3.put_object(Bucket="ours", Key="other/file", Body=b"")
+
+    removed = _run(folder / "remove.sh", "enrolment", env=env)
+
+    assert removed.returncode == 0, removed.stderr
+    assert [each["Key"] for each in s3.list_object_versions(Bucket="ours")["Versions"]] == ["other/file"]
 
 
 def test_what_was_interrupted_is_waited_for_and_finished_by_the_same_script(

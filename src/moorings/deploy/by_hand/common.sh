@@ -9,22 +9,21 @@ name_stack() {  # HALF: sets stack
   case $stack in [!A-Za-z]* | *[!A-Za-z0-9-]*) fail "$stack: no name of a stack" ;; esac
 }
 
-look_around() {  # sets region, account, own_bucket and bucket, from what the AWS CLI itself goes by
+look_around() {  # sets region, account and own_bucket, from what the AWS CLI itself goes by
   command -v aws >/dev/null || fail "there is no aws on PATH: install the AWS CLI"
   region=${AWS_REGION:-${AWS_DEFAULT_REGION:-$(aws configure get region || true)}}
   [ -n "$region" ] || fail "no Region is set: set AWS_REGION"
   export AWS_REGION="$region" AWS_DEFAULT_REGION="$region" AWS_PAGER=''
   account=$(aws sts get-caller-identity --query Account --output text)
-  own_bucket=moorings-artifacts-$account-$region
   # shellcheck disable=SC2034  # the scripts go by it
-  bucket=${BUCKET:-$own_bucket}
+  own_bucket=moorings-artifacts-$account-$region
 }
 
-there_is_bucket() {  # any trouble but that there is none ends the script
-  trouble=$(aws s3api head-bucket --bucket "$bucket" --expected-bucket-owner "$account" 2>&1 >/dev/null) && return
+there_is_bucket() {  # BUCKET: any trouble but that there is none ends the script
+  trouble=$(aws s3api head-bucket --bucket "$1" --expected-bucket-owner "$account" 2>&1 >/dev/null) && return
   case $trouble in
     *404*) return 1 ;;
-    *) fail "bucket $bucket: $trouble" 5 ;;
+    *) fail "bucket $1: $trouble" 5 ;;
   esac
 }
 

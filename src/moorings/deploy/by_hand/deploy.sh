@@ -52,10 +52,11 @@ while [ "$left" -gt 0 ]; do
 done
 
 look_around
+bucket=${BUCKET:-$own_bucket}
 partition=$(aws sts get-caller-identity --query Arn --output text | cut -d : -f 2)
 
 ensure_bucket() {  # versioned last, which tells a finished bucket from one that an interrupted run had begun
-  if there_is_bucket; then
+  if there_is_bucket "$bucket"; then
     [ -z "${BUCKET:-}" ] || return 0
     state=$(aws s3api get-bucket-versioning --bucket "$bucket" --query Status --output text)
     [ "$state" != Enabled ] || return 0

@@ -3,8 +3,8 @@
 #
 #   ./remove.sh enrolment    ./remove.sh patching
 #
-# STACK (name of the stack) and BUCKET (an artifact bucket of your own) may be set in the environment. It asks nothing.
-# To finish what was interrupted, run it again.
+# STACK (name of the stack) may be set in the environment, and BUCKET (an artifact bucket of your own), which the stack
+# knows while it stands. It asks nothing. To finish what was interrupted, run it again.
 set -eu
 CDPATH='' cd -- "$(dirname -- "$0")"
 # shellcheck source-path=SCRIPTDIR
@@ -17,6 +17,8 @@ case $half in
 esac
 name_stack "$half"
 look_around
+used=$(parameter_of "$stack" ArtifactBucket)
+bucket=${BUCKET:-${used:-$own_bucket}}
 
 delete_stack() {  # NAME
   status=$(status_of "$1")
@@ -73,7 +75,7 @@ versions() {  # PREFIX: keys and versions, tab between them
 }
 
 delete_artifacts() {
-  there_is_bucket || return 0
+  there_is_bucket "$bucket" || return 0
   tell "deleting $bucket/$stack/"
   found=$(versions "$stack/")
   [ -z "$found" ] || printf '%s\n' "$found" | while IFS='	' read -r key version; do
