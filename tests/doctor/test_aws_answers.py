@@ -164,6 +164,45 @@ def test_a_role_is_found_with_its_path() -> None:
         assert isinstance(probes.role("r"), Unseen)
 
 
+@pytest.mark.parametrize(
+    ("events", "logged"),
+    [
+        ([NOW - timedelta(minutes=4), NOW - timedelta(minutes=1)], NOW - timedelta(minutes=1)),
+        ([], NOW - timedelta(hours=3)),
+    ],
+)
+def test_a_keeper_that_works_is_not_silent_because_its_stream_tells_so_late(
+    events: list[datetime], logged: datetime
+) -> None:
+    """The service brings a stream's last event up to date within an hour, or later."""
+
+    def milliseconds(moment: datetime) -> int:
+        return int(moment.timestamp() * 1000)
+
+    def tell(stub: Stubber) -> None:
+        late = {"logStreamName": "s", "lastEventTimestamp": milliseconds(NOW - timedelta(hours=3))}
+        stub.add_response("describe_log_streams", {"logStreams": [late]})
+        stub.add_response(
+            "filter_log_events",
+            {"events": [{"timestamp": milliseconds(each), "message": "x"} for each in events]},
+            {"logGroupName": "g", "startTime": milliseconds(NOW - timedelta(hours=1))},
+        )
+
+    with _answering("logs", tell) as probes:
+        assert probes.last_logged("g") == logged
+
+
+def test_a_log_that_nobody_wrote_to_tells_nothing_and_neither_does_one_that_is_gone() -> None:
+    def tell(stub: Stubber) -> None:
+        stub.add_response("describe_log_streams", {"logStreams": []})
+        stub.add_response("filter_log_events", {"events": []})
+        stub.add_client_error("describe_log_streams", "ResourceNotFoundException")
+
+    with _answering("logs", tell) as probes:
+        assert probes.last_logged("g") is None
+        assert probes.last_logged("g") is None
+
+
 def test_each_call_that_is_not_allowed_is_named_for_itself() -> None:
     """The right of that name is what is missing."""
 

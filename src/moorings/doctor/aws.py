@@ -47,6 +47,7 @@ _GONE = frozenset(
 _NONE_SET = frozenset({"ServerSideEncryptionConfigurationNotFoundError", "NoSuchPublicAccessBlockConfiguration"})
 _AT_ONCE = 100  # alarm names, and actions to simulate, in one call
 _SECONDS = 3.0
+_LATELY = timedelta(hours=1)
 
 
 class AwsProbes:
@@ -178,11 +179,23 @@ class AwsProbes:
             found = self._aws.client("logs").describe_log_streams(
                 logGroupName=group, orderBy="LastEventTime", descending=True, limit=5
             )["logStreams"]
-            stamps = [each.get("lastEventTimestamp") or each.get("lastIngestionTime") for each in found]
+            # What a stream tells of its last event may be an hour old or more; the events themselves are not.
+            stamps = self._logged_lately(group)
+            stamps += [each.get("lastEventTimestamp") or each.get("lastIngestionTime") or 0 for each in found]
             latest = max(filter(None, stamps), default=None)
             return None if latest is None else datetime.fromtimestamp(latest / 1000, self._clock.now().tzinfo)
 
         return _if_there("logs:DescribeLogStreams", ask)
+
+    def _logged_lately(self, group: str) -> list[int]:
+        since = int((self._clock.now() - _LATELY).timestamp() * 1000)
+        with calling("logs:FilterLogEvents"):
+            pages = self._aws.client("logs").get_paginator("filter_log_events")
+            return [
+                int(each["timestamp"])
+                for page in pages.paginate(logGroupName=group, startTime=since)
+                for each in page["events"]
+            ]
 
     def alarms(self, names: Sequence[str]) -> Mapping[str, Alarm] | Unseen:
         def ask() -> Mapping[str, Alarm]:

@@ -88,7 +88,9 @@ CHECKS: Mapping[str, Check] = {
         group=Group.FUNCTIONS, looks_at="whether the keepers' schedules are on", calls=("events:DescribeRule",)
     ),
     "keeper-runs": Check(
-        group=Group.FUNCTIONS, looks_at="when the keepers last logged", calls=("logs:DescribeLogStreams",)
+        group=Group.FUNCTIONS,
+        looks_at="when the keepers last logged",
+        calls=("logs:DescribeLogStreams", "logs:FilterLogEvents"),
     ),
     "alarms-there": Check(
         group=Group.ALARMS,
