@@ -7,7 +7,8 @@ from moorings.cli.output import Results, counted
 from moorings.deploy.halves import PATCHING_STACK
 
 if TYPE_CHECKING:
-    from moorings.deploy.patching import Deployed, Removed
+    from moorings.deploy.patching import Deployed
+    from moorings.deploy.steps import Removed
 
 
 def deployed_json(deployed: "Deployed") -> dict[str, Any]:

@@ -60,7 +60,7 @@ class EnrolmentPlan:
     stack: str = DEFAULT_STACK
     parameters: Mapping[str, str] = field(default_factory=dict)  # further ones of stack.yaml, by name
     configuration: Mapping[str, Any] | None = None  # the document; None leaves what is stored
-    artifact_bucket: str = ""  # empty: one is made
+    artifact_bucket: str = ""  # empty: that of the stack, or one is made
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -80,15 +80,11 @@ class Deployed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Removed:
+class Removed(steps.Removed):
     """What was taken down, and what was not."""
 
-    stacks: tuple[str, ...]
     activations: int
     codes: int
-    artifacts: int  # versions of zips
-    bucket: bool  # whether the bucket went as well
-    kept: tuple[str, ...]  # sentences: what stays, and how to remove that
 
 
 def endpoint_stack(stack: str) -> str:

@@ -20,7 +20,7 @@ from moorings.deploy.halves import PATCHING_STACK
 from moorings.deploy.package import DEFAULT_PLATFORM, FunctionPlatform, Package, build, build_layer
 from moorings.deploy.running import executions_of, restores_of
 from moorings.deploy.stacks import ChangeSet, Stack, Stacks, StackSpec
-from moorings.deploy.steps import Approve, Notice, Progress, Step, approved, artifacts_of, make, quiet
+from moorings.deploy.steps import Approve, Notice, Progress, Removed, Step, approved, artifacts_of, make, quiet
 from moorings.errors import Conflict, Misconfigured, Refused
 
 DEFAULT_STACK = PATCHING_STACK
@@ -59,7 +59,7 @@ class PatchingPlan:
     parameters: Mapping[str, str] = field(default_factory=dict)  # further ones of stack.yaml, by name
     anchors: Path | None = None  # directory with the trust anchors for the layer
     layer: GivenLayer | None = None
-    artifact_bucket: str = ""  # empty: one is made
+    artifact_bucket: str = ""  # empty: that of the stack, or one is made
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -78,16 +78,6 @@ class Deployed:
     artifact: str  # s3://bucket/key
     anchors: bool  # whether the layer holds trust anchors
     outputs: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Removed:
-    """What was taken down, and what was not."""
-
-    stacks: tuple[str, ...]
-    artifacts: int  # versions of zips, layers and runbooks
-    bucket: bool  # whether the bucket went as well
-    kept: tuple[str, ...]  # sentences: what stays, and how to remove that
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,16 @@ class Notice:
     text: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removed:
+    """What was taken down, and what was not."""
+
+    stacks: tuple[str, ...]
+    artifacts: int  # versions of zips, layers and runbooks
+    bucket: bool  # whether the bucket went as well
+    kept: tuple[str, ...]  # sentences: what stays, and how to remove that
+
+
 Progress = Callable[[Step | Notice | StackEvent], None]
 Approve = Callable[[ChangeSet], bool]
 
