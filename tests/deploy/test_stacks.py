@@ -1,5 +1,6 @@
 """Stacks: planned, made, watched, explained, removed. Small templates on the emulated CloudFormation."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -246,6 +247,16 @@ def test_a_deletion_is_not_over_because_the_stack_still_stands(clock: WaitingClo
     assert late.left == ["DELETE_COMPLETE"]
 
 
+def test_what_happened_in_years_before_is_not_read_again(clock: WaitingClock) -> None:
+    """A page has a hundred events, and each is a call."""
+    old = _Old(["CREATE_COMPLETE", "DELETE_IN_PROGRESS", "DELETE_COMPLETE"])
+    seen: list[StackEvent] = []
+
+    assert Stacks(old, clock=clock).delete("one", on_event=seen.append) is True
+
+    assert [event.id for event in seen] == ["new"]
+
+
 @pytest.mark.parametrize("told", [(True, False), (False, True), (False, False)])
 def test_a_plan_tells_what_is_replaced_and_what_may_be(told: tuple[bool, bool], clock: WaitingClock) -> None:
     """Of some changes CloudFormation knows only while it makes them."""
@@ -328,6 +339,16 @@ class _Scripted:
                 ]
             }
         ]  # fmt: skip
+
+
+class _Old(_Scripted):
+    """A stack with a long history, of which only the newest page may be asked for."""
+
+    def paginate(self, StackName: str) -> Iterator[dict[str, Any]]:  # type: ignore[override]
+        ids = ["new", "last year"] if self._deleting else ["last year"]
+        at = datetime(2026, 1, 1, tzinfo=UTC)
+        yield {"StackEvents": [{"EventId": each, "Timestamp": at, "StackName": "one"} for each in ids]}
+        raise AssertionError("nobody needs what was before")
 
 
 class _Updating(_Scripted):

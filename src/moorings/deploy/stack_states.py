@@ -11,6 +11,7 @@ GONE = "DELETE_COMPLETE"
 ONLY_PLANNED = "REVIEW_IN_PROGRESS"  # has a name and plans, and nothing else
 # Nothing of them was ever in use, and CloudFormation takes no update to them.
 NEVER_STOOD = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED"})
+STUCK = frozenset({"DELETE_FAILED", "UPDATE_ROLLBACK_FAILED"})  # until a person has mended something
 NOTHING_TO_CHANGE = ("didn't contain changes", "No updates are to be performed")
 # A deletion may be asked for while these are going on. Source: CloudFormation User Guide, "Delete a stack"
 _DELETABLE = frozenset({"CREATE_IN_PROGRESS", "DELETE_IN_PROGRESS", ONLY_PLANNED})
@@ -25,14 +26,17 @@ def is_made(status: str) -> bool:
     return status not in {GONE, ONLY_PLANNED}
 
 
-def require_changeable(name: str, status: str, events: Sequence[Event]) -> None:
-    """Busy if the stack is being changed, Conflict if a person has to mend it first; `events`: oldest first."""
+def require_settled(name: str, status: str) -> None:
+    """Busy if the stack is being changed."""
     if status.endswith("_IN_PROGRESS") and status != ONLY_PLANNED:
         raise busy(name, status)
-    if status in {"DELETE_FAILED", "UPDATE_ROLLBACK_FAILED"}:
-        fault = fault_of(name, status, events)
-        finish = "finish its removal (`moorings destroy`), then deploy again"
-        raise Conflict(fault.message, remedy=finish if status == "DELETE_FAILED" else fault.remedy)
+
+
+def stuck(name: str, status: str, events: Sequence[Event]) -> Conflict:
+    """Why a stack that is `STUCK` takes no update, and the way out; `events`: oldest first."""
+    fault = fault_of(name, status, events)
+    finish = "finish its removal (`moorings destroy`), then deploy again"
+    return Conflict(fault.message, remedy=finish if status == "DELETE_FAILED" else fault.remedy)
 
 
 def require_deletable(name: str, status: str, *, protected: bool) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -113,8 +114,12 @@ class Stacks:
 
     def require_changeable(self, name: str) -> None:
         """Busy if the stack of that name is being changed, Conflict, with the cause, if a person has to mend it."""
-        if found := self.find(name):
-            stack_states.require_changeable(name, found.status, [*self.events(found.id)][::-1])
+        found = self.find(name)
+        if found is None:
+            return
+        stack_states.require_settled(name, found.status)
+        if found.status in stack_states.STUCK:
+            raise stack_states.stuck(name, found.status, [*self.events(found.id)][::-1])
 
     def deploy(self, spec: StackSpec, *, on_event: OnEvent = silent) -> Stack:
         """Make the stack as wanted, and return it once it stands. See `plan` and `execute` for what is raised."""
@@ -155,7 +160,7 @@ class Stacks:
         Conflict or Busy if somebody else was faster.
         """
         if planned.changes:
-            seen = self._event_ids(planned.stack_id)
+            seen = self._newest(planned.stack_id)
             with _asking("cloudformation:ExecuteChangeSet", planned.stack):
                 self._client.execute_change_set(StackName=planned.stack_id, ChangeSetName=planned.id)
             self._watch(planned.stack_id, planned.stack, seen=seen, on_event=on_event)
@@ -190,7 +195,7 @@ class Stacks:
             return False
         stack = _stack(described)
         require_deletable(stack)
-        seen = self._event_ids(stack.id)
+        seen = self._newest(stack.id)
         with _asking("cloudformation:DeleteStack", stack.name):
             self._client.delete_stack(StackName=stack.id)
         self._watch(stack.id, stack.name, seen=seen, on_event=on_event)
@@ -312,8 +317,9 @@ class Stacks:
         seen.update(event.id for event in fresh)
         return fresh[::-1]
 
-    def _event_ids(self, stack_id: str) -> set[str]:
-        return {event.id for event in self._news(stack_id, set())}
+    def _newest(self, stack_id: str) -> set[str]:
+        """The id of the newest event: what comes later is news, and a stack that is years old has thousands before."""
+        return {event.id for event in islice(self.events(stack_id), 1)}
 
     def _pauses(self, what: str) -> Iterator[None]:
         """Rounds of waiting, ever slower; CloudFault after the deadline."""
