@@ -36,7 +36,7 @@ while [ "$left" -gt 0 ]; do
   case $given in [A-Z]*=*) ;; *) fail "$given: write NAME=VALUE" ;; esac
   if takes endpoint.yaml "$name"; then
     new_endpoint="$new_endpoint $given"
-    case $given in PrivateDns=no) hosts='endpoint-host' ;; PrivateDns=yes) hosts='private-dns' ;; esac
+    [ "$given" != PrivateDns=no ] || hosts='endpoint-host'  # the only name that resolves then
     continue
   fi
   takes stack.yaml "$name" || fail "$name: no parameter of $half"
