@@ -8,7 +8,9 @@ from botocore.exceptions import (
     ClientError,
     EndpointConnectionError,
     NoCredentialsError,
+    ProxyConnectionError,
     ReadTimeoutError,
+    SSLError,
     UnauthorizedSSOTokenError,
 )
 
@@ -54,11 +56,16 @@ def _refusal(code: str, why: str = "why") -> ClientError:
         (_refusal("ThrottlingException"), Busy, "try again"),
         (_refusal("InternalServerError"), CloudFault, "try again"),
         (EndpointConnectionError(endpoint_url="https://x.example"), CloudFault, "network"),
+        (ProxyConnectionError(proxy_url="http://proxy.example"), CloudFault, "proxy settings"),
+        (SSLError(endpoint_url="https://x.example", error="self-signed"), CloudFault, "AWS_CA_BUNDLE"),
         (ReadTimeoutError(endpoint_url="https://x.example"), CloudFault, "try again"),
     ],
 )
 def test_an_error_tells_who_must_act(error: Exception, family: type[Exception], remedy: str) -> None:
-    with pytest.raises(family, match=r"ssm:Call|Could not connect") as raised, calling("ssm:Call"):
+    with (
+        pytest.raises(family, match=r"ssm:Call|Could not connect|proxy\.example|SSL validation failed") as raised,
+        calling("ssm:Call"),
+    ):
         raise error
 
     assert remedy in raised.value.remedy  # type: ignore[attr-defined]

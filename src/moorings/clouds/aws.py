@@ -22,6 +22,8 @@ from botocore.exceptions import (
     NoCredentialsError,
     PartialCredentialsError,
     ProfileNotFound,
+    ProxyConnectionError,
+    SSLError,
     SSOError,
     TokenRetrievalError,
     UnauthorizedSSOTokenError,
@@ -55,6 +57,7 @@ _BAD_CREDENTIALS = frozenset(
 _ACTION = re.compile(r"not authorized to perform: ([\w-]+:\w+)")
 # How AWS begins to say that a signature's date is too far from its own. Source: IAM, troubleshooting signatures
 _DATED = ("Signature expired", "Signature not yet current")
+_AUTHORITY = "if a proxy of your network opens what is encrypted, let AWS_CA_BUNDLE name its authority's certificates"
 _CLOCK = "set this computer's clock: `moorings doctor --only clock` says how far it is off"
 _SIGN_IN = "sign in to AWS (`aws sso login`, `aws configure`, or the variables AWS_PROFILE or AWS_ACCESS_KEY_ID)"
 
@@ -154,10 +157,12 @@ def calling(call: str) -> Iterator[None]:
             yield
         except _NO_CREDENTIALS as error:
             raise Misconfigured(f"{call} needs AWS credentials: {error}", remedy=_SIGN_IN) from error
-        except (EndpointConnectionError, ConnectTimeoutError) as error:
+        except (EndpointConnectionError, ConnectTimeoutError, ProxyConnectionError) as error:
             raise CloudFault(
                 str(error), call=call, remedy="check the Region, the network, and the proxy settings"
             ) from error
+        except SSLError as error:
+            raise CloudFault(str(error), call=call, remedy=_AUTHORITY) from error
         except ClientError as error:
             if code_of(error) in _BAD_CREDENTIALS:
                 remedy = _CLOCK if any(word in str(error) for word in _DATED) else _SIGN_IN
