@@ -11,14 +11,12 @@ from functools import cache
 from typing import Any
 
 import moto.core.errors
-import moto.core.responses
 from moto.core.exceptions import ServiceException
 from moto.core.model import OperationModel, ServiceModel
 from moto.core.request import Request as MotoRequest
-from moto.core.utils import method_names_from_class
 from werkzeug.exceptions import HTTPException
 
-from localcloud.aws import backends
+from localcloud.aws import backends, remembered
 from localcloud.aws.call import Call
 from localcloud.errors import ServiceError
 from localcloud.wire import Headers, Request, Response
@@ -43,8 +41,7 @@ def _silent(*_: Any, **__: Any) -> None:
 
 # moto warns whenever one of its errors is not in botocore's model; a caller of the local cloud can do nothing about it.
 moto.core.errors.warn = _silent  # type: ignore[attr-defined]
-# Asked for every call, and costly to find out.
-moto.core.responses.method_names_from_class = cache(method_names_from_class)  # type: ignore[attr-defined]
+remembered.install()
 
 
 def host_of(service: str, region: str) -> str:
