@@ -8,6 +8,7 @@ import os
 from functools import cache
 
 import botocore.loaders
+import botocore.useragent
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -22,6 +23,8 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 # Commands and functions under test make sessions of their own, and each would parse the service models anew.
 botocore.loaders.create_loader = cache(botocore.loaders.create_loader)
+# Every request names the SDK and its parts twice, and each part is cleaned sign by sign: a tenth of a call.
+botocore.useragent.sanitize_user_agent_string_component = cache(botocore.useragent.sanitize_user_agent_string_component)
 
 
 def pytest_collection_finish() -> None:

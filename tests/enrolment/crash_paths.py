@@ -18,6 +18,7 @@ from localcloud.aws.ssm.activations import Activations
 from localcloud.aws.ssm.nodes import ManagedNodes
 from localcloud.wire import Request, Response
 from moorings.enrolment.model import KEEPER_PERIOD, LEASE, STACK_TAG
+from moorings.enrolment.ports import Ledger
 
 KEY = "5a0c7e9e-8a44-4d0b-8f4b-0d6f7f1f2c11"
 CLAIM_WINDOW = timedelta(hours=1)
@@ -236,22 +237,17 @@ def all_is_known_after_one_keeper_run(rig: Rig) -> None:
     """What ledger and keeper do not know is gone, and what can be granted has its code."""
     rig.clock.step(CLAIM_WINDOW + LEASE + KEEPER_PERIOD)
     rig.keep()
-    environment = rig.environment()
-    single = {
-        each["ActivationId"]
-        for each in rig.live_activations().values()
-        if (found := _grant_of(rig, each)) and found == each["ActivationId"]
-    }
-    known = environment.upkeep.ledger.state("default").known() | single
-    assert set(rig.live_activations()) <= known
-    assert rig.stored_codes() <= known
-    current = environment.upkeep.ledger.state("default")
-    for prepared in (current.current, current.standby):
+    ledger = rig.environment().upkeep.ledger
+    live, codes, state = rig.live_activations(), rig.stored_codes(), ledger.state("default")
+    known = state.known() | {one for one, described in live.items() if _grant_of(ledger, described) == one}
+    assert set(live) <= known
+    assert codes <= known
+    for prepared in (state.current, state.standby):
         if prepared:
-            assert prepared.id in rig.stored_codes()
+            assert prepared.id in codes
 
 
-def _grant_of(rig: Rig, described: dict[str, str]) -> str:
+def _grant_of(ledger: Ledger, described: dict[str, str]) -> str:
     pool, _, lease = described["Description"].partition(" pool=")[2].partition(" lease=")
-    grant = rig.environment().upkeep.ledger.grant(pool, lease.partition(".")[0])
+    grant = ledger.grant(pool, lease.partition(".")[0])
     return grant.activation_id if grant else ""

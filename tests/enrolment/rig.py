@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any, ClassVar
 
 from localcloud.aws.seam import attach
+from localcloud.aws.ssm.activations import Activations
 from localcloud.clock import SteppedClock
 from localcloud.cloud import LocalCloud
 from localcloud.wire import Request, Response
@@ -31,7 +32,9 @@ _keys: dict[str, str] = {}  # KMS key ARN by account
 @cache
 def client_of(cloud: LocalCloud, service: str) -> Any:
     """The operator's client of a service, made once."""
-    return cloud.client(service)
+    client = cloud.client(service)
+    attach(client, cloud.world.endpoint.dispatch)
+    return client
 
 
 Wire = Callable[[Request], Response]
@@ -160,6 +163,13 @@ class Rig:
         listed = client_of(self.cloud, "ssm").get_paginator("describe_activations").paginate().build_full_result()
         mine = f"stack={self.settings.stack} "
         return {each["ActivationId"]: each for each in listed["ActivationList"] if mine in each.get("Description", "")}
+
+    def forget_activations(self) -> None:
+        """Delete every activation of this stack: each is one more in every list that the stacks after it ask for."""
+        made = self.cloud.world.part(Activations)
+        for each in made.live():
+            if f"stack={self.settings.stack} " in each.description:
+                made.delete(each.id, region=each.region)
 
     def stored_codes(self) -> set[str]:
         """The activation ids that a code is stored for."""
