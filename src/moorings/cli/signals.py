@@ -2,6 +2,8 @@
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def stop_politely() -> None:
@@ -21,6 +23,21 @@ def wait_for_the_end() -> None:
     before = {each: signal.signal(each, lambda *_: ended.set()) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         ended.wait()
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """While the block runs, neither Ctrl-C nor a polite kill ends it, however often: it takes down what was made."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    # A handler that does nothing: what is ignored would be ignored by whatever is started meanwhile, too.
+    before = {each: signal.signal(each, lambda *_: None) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
