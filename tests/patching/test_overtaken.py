@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tests.patching.inline import SwiftStage
 from tests.patching.test_crash_points import BRISK, ONE_PAUSE, PATHS
-from tests.patching.test_upkeep import EXECUTION, Ground
+from tests.patching.test_upkeep import EXECUTION, Ground, restoring
 from tests.patching.worldview import Tripwire, World
 
 from moorings.errors import CloudFault
@@ -309,3 +309,26 @@ def test_a_person_who_meets_the_keeper_hears_to_try_again(ground: Ground) -> Non
         ground.stage.upkeep.collect(EXECUTION, deleter=Deleter.PERSON)
 
     assert ground.stage.upkeep.collect(EXECUTION, deleter=Deleter.PERSON) == ([snapshot], [])
+
+
+def test_two_who_take_a_vm_from_each_other_use_up_no_try(ground: Ground) -> None:
+    """Each has written what makes the other one stop, the one the record, the other one the guard: no move was made."""
+    restoring(ground)
+    guards, key = ground.stage.table.guards, ground.stage.vm.key
+    save = ground.stage.shelf.save
+
+    def taken_right_after(run: Run) -> Run:
+        saved = save(run)
+        if run.restore is not None and run.restore.pending_kind:
+            ground.stage.shelf.save = save  # type: ignore[method-assign]
+            guards[key] = replace(guards[key], fence=guards[key].fence + 1)
+        return saved
+
+    ground.stage.shelf.save = taken_right_after  # type: ignore[method-assign]
+    after = ground.keep()
+    assert after.restore is not None
+    assert (after.restore.makes, after.restore.rounds) == (0, 0)
+
+    ended = ground.keep(9).restore
+    assert ended is not None
+    assert (ended.makes, ended.stops, ended.writes, ended.starts, ended.ended) == (1, 1, 1, 1, "ours")

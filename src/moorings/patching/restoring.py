@@ -26,7 +26,7 @@ from moorings.patching.planning import (
     after_failure,
     plan,
 )
-from moorings.patching.ports import AzureRefused, Compute, Countdown
+from moorings.patching.ports import AzureRefused, Compute, Countdown, Overtaken
 
 NEXT_STEP = timedelta(minutes=10)
 ONE_MOVE = 8.0  # seconds that a look and a write may take together
@@ -129,7 +129,12 @@ def _write(run: Run, move: Move, sight: Sight, compute: Compute, outside: Outsid
         _counted(before, kind, outside.clock.now()), rounds=before.rounds + 1, pending="", pending_kind=kind
     )
     run = outside.records.save(outside.noted(replace(run, restore=counted), _words(move)))
-    outside.hold(run, next_step=NEXT_STEP)
+    try:
+        outside.hold(run, next_step=NEXT_STEP)
+    except Overtaken:
+        # Nothing was sent, so it was no try: else two who take the VM from each other would use all of them up.
+        outside.records.save(replace(run, restore=before))
+        raise
     assert run.restore is not None
     try:
         monitor = _carry_out(run, move, sight, compute, outside)
