@@ -37,4 +37,9 @@ class ConnectionLost(LocalCloudError):
 
 
 class CannotRun(LocalCloudError):
-    """The host cannot do this; the message names what is missing and how to get it."""
+    """The host cannot do this: `fact` names what is missing, `remedy`, where there is one, how to get it."""
+
+    def __init__(self, fact: str, *, remedy: str = "") -> None:
+        super().__init__(f"{fact}; {remedy}" if remedy else fact)
+        self.fact = fact
+        self.remedy = remedy

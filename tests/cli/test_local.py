@@ -1,6 +1,7 @@
 """What the demo and the pytest plugin do with the environment of whoever starts them."""
 
 import os
+from json import loads
 from pathlib import Path
 
 import boto3
@@ -9,6 +10,7 @@ from azure.identity import DefaultAzureCredential
 
 from localcloud.cloud import LocalCloud
 from moorings.cli.local import only_this_cloud
+from moorings.cli.main import run
 from moorings.clouds.aws import Aws
 
 THEIRS = {
@@ -50,6 +52,21 @@ def test_no_identity_in_azure_is_tried(theirs: None) -> None:
         left = [name for name in THEIRS if name.startswith(("AZURE_", "IDENTITY_")) and name in os.environ]
 
     assert (tried, left) == (["EnvironmentCredential"], [])
+
+
+@pytest.mark.parametrize("json", [True, False])
+def test_what_this_host_lacks_is_told_with_what_helps(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], json: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("platform.system", lambda: "Darwin")
+
+    code = run(["demo", *(["--json"] if json else [])])
+
+    told = capsys.readouterr().err.splitlines()[-1 if json else -2 :]
+    assert code == 2
+    assert "this is Darwin" in told[0]
+    assert "run it in a Linux VM" in (loads(told[0])["remedy"] if json else told[1])
 
 
 def test_afterwards_all_is_as_before(theirs: None) -> None:

@@ -184,7 +184,7 @@ class Machines:
                 return home
             why = why or reason
             shutil.rmtree(home)
-        raise CannotRun(host.refusal(why, root=not self.user_namespaces))
+        raise host.refusal(why, root=not self.user_namespaces)
 
     def _with_address(self, spec: MachineSpec) -> MachineSpec:
         if spec.ip:

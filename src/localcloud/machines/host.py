@@ -31,23 +31,29 @@ def missing_tools() -> list[str]:
 def requirements() -> None:
     """Raise CannotRun, with the one command that helps, unless all programs are there."""
     if platform.system() != "Linux":
-        raise CannotRun(f"simulated servers need Linux namespaces; this is {platform.system()}: run it in a Linux VM")
+        raise CannotRun(
+            f"simulated servers need Linux namespaces; this is {platform.system()}", remedy="run it in a Linux VM"
+        )
     missing = missing_tools()
     if missing:
-        needed, packages = ", ".join(missing), " ".join(sorted({TOOLS[tool] for tool in missing}))
-        if shutil.which("apt-get") is None:
-            raise CannotRun(
-                f"simulated servers need {needed}; Debian has them in {packages}: install what has them here"
-            )
+        packages = " ".join(sorted({TOOLS[tool] for tool in missing}))
         sudo = "" if os.geteuid() == 0 else "sudo "
-        raise CannotRun(f"simulated servers need {needed}; install with: {sudo}apt-get install -y {packages}")
+        apt = shutil.which("apt-get") is not None
+        raise CannotRun(
+            f"simulated servers need {', '.join(missing)}",
+            remedy=f"install with: {sudo}apt-get install -y {packages}"
+            if apt
+            else f"install what Debian has in {packages}",
+        )
 
 
-def refusal(why: str, *, root: bool) -> str:
+def refusal(why: str, *, root: bool) -> CannotRun:
     """What to tell a user whose kernel or container forbids machines."""
     if root:
-        return (
-            f"this host forbids simulated servers ({why}): in a container, start it with --privileged "
-            "(it needs the rights to make namespaces and to mount overlays)"
+        return CannotRun(
+            f"this host forbids simulated servers ({why})",
+            remedy="in a container, start it with --privileged (for namespaces, and to mount overlays)",
         )
-    return f"this host forbids simulated servers to ordinary users ({why}): run the same command with sudo"
+    return CannotRun(
+        f"this host forbids simulated servers to ordinary users ({why})", remedy="run the same command with sudo"
+    )

@@ -26,7 +26,7 @@ class SigningKey:
 
     def __init__(self, home: Path) -> None:
         if len(str(home)) > MAX_HOME_LENGTH:
-            raise CannotRun(f"{home} is too long a path for gpg's socket; set TMPDIR to a shorter one")
+            raise CannotRun(f"{home} is too long a path for gpg's socket", remedy="set TMPDIR to a shorter one")
         self._home = home
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         # RSA, as the real publisher's: every OpenPGP tool reads it.

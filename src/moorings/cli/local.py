@@ -11,7 +11,7 @@ import typer
 from moorings.cli import automation
 from moorings.cli.options import Json, unreadable
 from moorings.cli.output import Results
-from moorings.cli.signals import stop_politely, wait_for_the_end
+from moorings.cli.signals import stop_politely, undisturbed, wait_for_the_end
 from moorings.cli.talk import Talk
 from moorings.cli.tree import Noun
 from moorings.errors import Misconfigured
@@ -126,11 +126,10 @@ def running(talk: Talk, *, port: int = 0, scale: float = 1.0, region: str = DEFA
         try:
             yield cloud
         finally:
-            with talk.working("stopping the local cloud"):
+            with undisturbed(), talk.working("stopping the local cloud"):
                 cloud.stop()
     except CannotRun as error:
-        fact, _, remedy = str(error).partition("; install with: ")
-        raise Misconfigured(fact, remedy=f"install with: {remedy}" if remedy else "") from error
+        raise Misconfigured(error.fact, remedy=error.remedy) from error
 
 
 def environment(cloud: "LocalCloud") -> dict[str, str]:
