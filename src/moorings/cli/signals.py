@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
@@ -20,12 +20,8 @@ def stop_politely() -> None:
 def wait_for_the_end() -> None:
     """Block until Ctrl-C or a polite kill."""
     ended = threading.Event()
-    before = {each: signal.signal(each, lambda *_: ended.set()) for each in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with _handled_by(lambda *_: ended.set(), signal.SIGINT, signal.SIGTERM):
         ended.wait()
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 @contextmanager
@@ -35,9 +31,15 @@ def undisturbed() -> Iterator[None]:
         yield
         return
     # A handler that does nothing: what is ignored would be ignored by whatever is started meanwhile, too.
-    before = {each: signal.signal(each, lambda *_: None) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    with _handled_by(lambda *_: None, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        yield
+
+
+@contextmanager
+def _handled_by(handler: Callable[..., object], *signals: signal.Signals) -> Iterator[None]:
+    before = {each: signal.signal(each, handler) for each in signals}
     try:
         yield
     finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
+        for each, former in before.items():
+            signal.signal(each, former)
