@@ -37,14 +37,10 @@ def requirements() -> None:
     missing = missing_tools()
     if missing:
         packages = " ".join(sorted({TOOLS[tool] for tool in missing}))
-        sudo = "" if os.geteuid() == 0 else "sudo "
-        apt = shutil.which("apt-get") is not None
-        raise CannotRun(
-            f"simulated servers need {', '.join(missing)}",
-            remedy=f"install with: {sudo}apt-get install -y {packages}"
-            if apt
-            else f"install what Debian has in {packages}",
-        )
+        remedy = f"install what Debian has in {packages}"
+        if shutil.which("apt-get") is not None:
+            remedy = f"install with: {'' if os.geteuid() == 0 else 'sudo '}apt-get install -y {packages}"
+        raise CannotRun(f"simulated servers need {', '.join(missing)}", remedy=remedy)
 
 
 def refusal(why: str, *, root: bool) -> CannotRun:
