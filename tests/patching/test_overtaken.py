@@ -21,9 +21,9 @@ from moorings.patching.answers import Answer
 from moorings.patching.asks import Event
 from moorings.patching.aws import SsmExecutions
 from moorings.patching.deleting import Deleter
-from moorings.patching.model import Phase, Run
+from moorings.patching.model import Conclusion, Outcome, Phase, Run
 from moorings.patching.outside import Deadline
-from moorings.patching.ports import Countdown, Overtaken
+from moorings.patching.ports import AzureRefused, Countdown, Overtaken
 
 exhaustive = pytest.mark.no_cover
 # Each call of the function, and a path on which it is made.
@@ -332,3 +332,19 @@ def test_two_who_take_a_vm_from_each_other_use_up_no_try(ground: Ground) -> None
     ended = ground.keep(9).restore
     assert ended is not None
     assert (ended.makes, ended.stops, ended.writes, ended.starts, ended.ended) == (1, 1, 1, 1, "ours")
+
+
+def test_a_leftover_that_azure_works_on_already_alarms_nobody(ground: Ground) -> None:
+    """Another keeper, or the one before, has begun to delete it."""
+    snapshot = ground.snapshot(expiry=timedelta(0))
+    ended = Conclusion(outcome=Outcome.PATCHED, reason="patched", wrong=False)
+    ground.run(
+        phase=Phase.OVER, leftovers=(snapshot,), expires_at=ground.stage.clock.now(), announced=True, conclusion=ended
+    )
+    busy = AzureRefused(status=409, code="Conflict", message="a concurrent request")
+    ground.stage.azure.refusing["snapshots/delete"] = [busy, busy]
+
+    ground.keep(12)
+
+    assert "UpkeepFailed" not in ground.stage.notebook.metrics
+    assert not ground.stage.azure.snapshots

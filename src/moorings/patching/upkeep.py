@@ -14,7 +14,7 @@ from moorings.patching.observed import Disk, same_id
 from moorings.patching.outside import Outside, time_for
 from moorings.patching.ports import AzureRefused, Countdown, Overtaken
 from moorings.patching.reporting import complete, look, mark, report
-from moorings.patching.restoring import NEXT_STEP, ONE_MOVE, restore, verify
+from moorings.patching.restoring import NEXT_STEP, NOT_NOW, ONE_MOVE, restore, verify
 
 MOST_RUNS = 200  # of hundreds that go on all are asked after every few minutes, so that none that is down waits
 ONE_RUN = 15.0  # seconds
@@ -52,8 +52,11 @@ class Upkeep:
             except Overtaken as overtaken:
                 self._put_off(execution, overtaken)
             except (MooringsError, AzureRefused) as error:
-                outside.journal.record("upkeep_failed", execution=execution, error=str(error))
-                outside.journal.count("UpkeepFailed")
+                if isinstance(error, AzureRefused) and error.code.lower() in NOT_NOW:
+                    self._put_off(execution, error)
+                else:
+                    outside.journal.record("upkeep_failed", execution=execution, error=str(error))
+                    outside.journal.count("UpkeepFailed")
                 self._later(execution)
             except Exception as bug:
                 # The door of one run: behind it other VMs may be down.
