@@ -140,5 +140,5 @@ def test_a_deleted_stack_has_none(deployer: Any) -> None:
 def test_one_of_type_create_is_refused_for_a_stack_that_stands(create: Callable[..., Any], deployer: Any) -> None:
     stack = create(template(A=parameter("1")))
 
-    with pytest.raises(ClientError, match="ValidationError.*already exists and cannot be created with the changeSet"):
+    with pytest.raises(ClientError, match=r"ValidationError.*already exists and cannot be created with the changeSet"):
         propose(deployer, stack.name, template(A=parameter("2")), kind="CREATE")
