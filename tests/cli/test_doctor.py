@@ -6,7 +6,7 @@ from localcloud.cloud import LocalCloud
 from moorings.doctor.catalogue import CHECKS
 from moorings.doctor.model import Group, State
 
-STACKS = ("--stack-name", "no-such", "--patch-stack-name", "no-such-either")
+STACKS = ("--enrolment-stack", "no-such", "--patching-stack", "no-such-either")
 
 
 def test_before_deploying_nothing_has_to_be_done(cli: Cli) -> None:

@@ -32,6 +32,7 @@ from moorings.doctor.model import (
     LambdaLimits,
     Parameter,
     Resource,
+    Runbook,
     StackFacts,
     State,
     Subscriptions,
@@ -356,6 +357,22 @@ def test_a_keeper_must_be_called_and_must_have_worked(schedule: Any, logged: Any
     found = stacks.keeper(stacks.ENROLMENT, STACK, schedule=schedule, logged=logged, now=NOW)
 
     assert (_of(found, "keeper-schedule").state, _of(found, "keeper-runs").state) == states
+
+
+@pytest.mark.parametrize(
+    ("found", "state", "word"),
+    [
+        (Runbook(default="3", newest="3"), State.OK, "version 3"),
+        (Runbook(default="2", newest="3"), State.ACT, "version 2 is started, the newest is 3"),
+        (None, State.ACT, "gone"),
+        (DENIED, State.UNKNOWN, "cannot be seen"),
+    ],
+)
+def test_the_runbook_that_is_started_is_the_newest(found: Any, state: State, word: str) -> None:
+    told = stacks.runbook(STACK, "Azure-PatchVMWithRollback", found)
+
+    assert (told.check, told.state) == ("runbook-version", state)
+    assert word in told.what
 
 
 ALARM = Alarm(name="alarm-1", state="OK", reason="", actions_enabled=True)

@@ -88,7 +88,7 @@ def test_with_both_stacks_only_what_is_really_missing_is_told(standing: Standing
     for check in ("stack-status", "function-state", "function-drift", "keeper-schedule", "alarms-there"):
         assert len(_of(report, check)) >= 2
         assert {each.state for each in _of(report, check)} == {State.OK}
-    for check in ("vpc-endpoint", "vpc-dns", "artifact-bucket"):
+    for check in ("vpc-endpoint", "vpc-dns", "artifact-bucket", "runbook-version"):
         assert {each.state for each in _of(report, check)} == {State.OK}
     assert {each.check for each in report.findings} == set(CHECKS) - {"azure-sign-in", "alarms-quiet"}
     assert not {each.check for each in report.findings if each.state is State.UNKNOWN} - _not_local() - {"api-dns"}
@@ -118,6 +118,21 @@ def test_what_somebody_changed_by_hand_is_named(standing: Standing) -> None:
     assert "Timeout is 3, deployed was 300" in told["function-drift"].what
     assert told["keeper-schedule"].command == f"aws events enable-rule --name {made['KeeperSchedule']}"
     assert told["alarms-there"].subject == "KeeperErrorsAlarm"
+
+
+def test_a_runbook_whose_older_version_is_started_is_named_and_the_command_mends_it(standing: Standing) -> None:
+    ssm = standing.account.aws.client("ssm")
+    name = "Azure-PatchVMWithRollback"
+    content = ssm.get_document(Name=name, DocumentFormat="YAML")["Content"] + "\n# as somebody would have it\n"
+    newest = ssm.update_document(Name=name, Content=content, DocumentVersion="$LATEST", DocumentFormat="YAML")
+    version = newest["DocumentDescription"]["DocumentVersion"]
+
+    found = _of(_examined(standing.account, standing.ask, Group.STACKS), "runbook-version")[0]
+    words = found.command.split()
+    ssm.update_document_default_version(Name=words[-3], DocumentVersion=words[-1])
+
+    assert (found.state, words[-1]) == (State.ACT, version)
+    assert _of(_examined(standing.account, standing.ask, Group.STACKS), "runbook-version")[0].state is State.OK
 
 
 def test_rights_are_simulated_by_the_policies_that_a_role_has(standing: Standing) -> None:

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 from localcloud.aws.call import Call, Operation
@@ -22,9 +22,7 @@ from localcloud.aws.functions.service import Functions
 from localcloud.aws.iam.directory import WorldDirectory
 from localcloud.aws.iam.policy import Caller, Context, evaluate, evaluate_resource_policy
 from localcloud.errors import LocalCloudError, ServiceError, Unsupported
-
-if TYPE_CHECKING:
-    from localcloud.world import World
+from localcloud.world import World
 
 SERVICE = "events.amazonaws.com"
 LARGEST_ENTRY = 262_144  # bytes
@@ -48,7 +46,7 @@ class Delivery:
     refused: str = ""
 
 
-def operations(world: "World") -> Mapping[tuple[str, str], Operation]:
+def operations(world: World) -> Mapping[tuple[str, str], Operation]:
     """PutEvents; rules and targets are checked where schedules are, which share their calls."""
     return {("events", "PutEvents"): lambda call: world.part(EventBuses).put(call)}
 
@@ -98,7 +96,7 @@ def validate_target(target: Mapping[str, Any]) -> None:
 class EventBuses:
     """The buses of one local cloud in all its Regions. Threads may share it."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
         self._functions = world.part(Functions)  # held, so that it outlives this part
         self._lock = threading.Lock()

@@ -5,24 +5,30 @@ from typing import Annotated
 import typer
 
 from moorings.cli import halves
-from moorings.cli.options import PATCH_STACK, STACK, DryRun, Json, LeftBucket, Profile, Region, Yes, checked_stack_name
+from moorings.cli.options import (
+    PATCH_STACK,
+    STACK,
+    DryRun,
+    EnrolmentStack,
+    Json,
+    LeftBucket,
+    PatchingStack,
+    Profile,
+    Region,
+    Yes,
+    checked_stack_name,
+)
 from moorings.cli.output import Results
 from moorings.cli.surroundings import open_aws
 from moorings.cli.talk import Talk
 from moorings.deploy.halves import Half
-from moorings.settings import PATCH_STACK_NAME, STACK_NAME
 
 
 def destroy(
     *,
     only: Annotated[Half | None, typer.Option("--only", help="One half alone; default: both.")] = None,
-    enrolment_stack: Annotated[
-        str, typer.Option("--enrolment-stack", help="Name of the enrolment stack.", metavar="NAME", envvar=STACK_NAME)
-    ] = STACK,
-    patching_stack: Annotated[
-        str,
-        typer.Option("--patching-stack", help="Name of the patching stack.", metavar="NAME", envvar=PATCH_STACK_NAME),
-    ] = PATCH_STACK,
+    enrolment_stack: EnrolmentStack = STACK,
+    patching_stack: PatchingStack = PATCH_STACK,
     artifact_bucket: LeftBucket = "",
     yes: Yes = False,
     dry_run: DryRun = False,

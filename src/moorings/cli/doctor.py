@@ -7,7 +7,16 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from moorings.cli.options import PATCH_STACK, STACK, Json, Profile, Region, checked_stack_name
+from moorings.cli.options import (
+    PATCH_STACK,
+    STACK,
+    EnrolmentStack,
+    Json,
+    PatchingStack,
+    Profile,
+    Region,
+    checked_stack_name,
+)
 from moorings.cli.output import Results, counted
 from moorings.cli.surroundings import aws_at, region_of
 from moorings.cli.talk import Talk
@@ -17,7 +26,7 @@ from moorings.doctor.catalogue import CHECKS
 from moorings.doctor.model import Ask, Finding, Group, Report, State
 from moorings.doctor.service import examine
 from moorings.errors import NOT_WELL_EXIT
-from moorings.settings import PATCH_STACK_NAME, STACK_NAME, deploy_settings
+from moorings.settings import deploy_settings
 
 _ONLY = f"Look at this group alone; may be given several times: {', '.join(each.value for each in Group)}."
 _STYLES = {State.OK: "green", State.ADVICE: "cyan", State.UNKNOWN: "yellow", State.ACT: "bold red"}
@@ -25,13 +34,8 @@ _STYLES = {State.OK: "green", State.ADVICE: "cyan", State.UNKNOWN: "yellow", Sta
 
 def doctor(
     *,
-    stack_name: Annotated[
-        str, typer.Option("--stack-name", help="Name of the enrolment stack.", metavar="NAME", envvar=STACK_NAME)
-    ] = STACK,
-    patch_stack_name: Annotated[
-        str,
-        typer.Option("--patch-stack-name", help="Name of the patching stack.", metavar="NAME", envvar=PATCH_STACK_NAME),
-    ] = PATCH_STACK,
+    enrolment_stack: EnrolmentStack = STACK,
+    patching_stack: PatchingStack = PATCH_STACK,
     plan_nodes: Annotated[
         int,
         typer.Option("--plan-nodes", help="Servers that are planned: quotas are held against it.", min=0, metavar="N"),
@@ -59,8 +63,8 @@ def doctor(
     where = region_of(region, profile)
     ask = Ask(
         region=where,
-        enrolment=checked_stack_name(stack_name),
-        patching=checked_stack_name(patch_stack_name),
+        enrolment=checked_stack_name(enrolment_stack),
+        patching=checked_stack_name(patching_stack),
         nodes=plan_nodes,
         vpc=vpc,
         groups=frozenset(only or Group),

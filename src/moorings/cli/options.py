@@ -49,6 +49,13 @@ StackName = Annotated[
 PatchStackName = Annotated[
     str, typer.Option("--stack-name", help="Name of the patching stack.", metavar="NAME", envvar=PATCH_STACK_NAME)
 ]
+# Of commands that are about both stacks.
+EnrolmentStack = Annotated[
+    str, typer.Option("--enrolment-stack", help="Name of the enrolment stack.", metavar="NAME", envvar=STACK_NAME)
+]
+PatchingStack = Annotated[
+    str, typer.Option("--patching-stack", help="Name of the patching stack.", metavar="NAME", envvar=PATCH_STACK_NAME)
+]
 
 STACK = ENROLMENT_STACK
 PATCH_STACK = PATCHING_STACK

@@ -5,7 +5,16 @@ from typing import Annotated
 
 import typer
 
-from moorings.cli.options import PATCH_STACK, STACK, Json, Profile, Region, checked_stack_name
+from moorings.cli.options import (
+    PATCH_STACK,
+    STACK,
+    EnrolmentStack,
+    Json,
+    PatchingStack,
+    Profile,
+    Region,
+    checked_stack_name,
+)
 from moorings.cli.output import Results
 from moorings.cli.surroundings import aws_at, open_aws, region_of
 from moorings.deploy import rights
@@ -25,12 +34,8 @@ def policy(
     ],
     *,
     only: Annotated[Half | None, typer.Option("--only", help="For whoever deploys this half alone.")] = None,
-    enrolment_stack: Annotated[
-        str, typer.Option("--enrolment-stack", help="Name of the enrolment stack.", metavar="NAME")
-    ] = STACK,
-    patching_stack: Annotated[
-        str, typer.Option("--patching-stack", help="Name of the patching stack.", metavar="NAME")
-    ] = PATCH_STACK,
+    enrolment_stack: EnrolmentStack = STACK,
+    patching_stack: PatchingStack = PATCH_STACK,
     artifact_bucket: Annotated[
         str, typer.Option("--artifact-bucket", help="Bucket of your own for the zips.", metavar="BUCKET")
     ] = "",

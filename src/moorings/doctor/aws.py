@@ -24,6 +24,7 @@ from moorings.doctor.model import (
     Function,
     LambdaLimits,
     Parameter,
+    Runbook,
     StackFacts,
     Subscriptions,
     Unseen,
@@ -40,6 +41,7 @@ _GONE = frozenset(
         "ParameterNotFound",
         "NoSuchBucket",
         "404",
+        "InvalidDocument",
         "InvalidVpcEndpointId.NotFound",
         "NoSuchEntity",
     }
@@ -167,6 +169,13 @@ class AwsProbes:
             return _function(self._aws.client("lambda").get_function_configuration(FunctionName=name))
 
         return _if_there("lambda:GetFunctionConfiguration", ask)
+
+    def runbook(self, name: str) -> Runbook | Unseen | None:
+        def ask() -> Runbook:
+            found = self._aws.client("ssm").describe_document(Name=name)["Document"]
+            return Runbook(default=found["DefaultVersion"], newest=found["LatestVersion"])
+
+        return _if_there("ssm:DescribeDocument", ask)
 
     def schedule_on(self, rule: str) -> bool | Unseen | None:
         def ask() -> bool:

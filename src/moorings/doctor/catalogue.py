@@ -76,6 +76,11 @@ CHECKS: Mapping[str, Check] = {
         looks_at="each stack's status, and resources that failed",
         calls=("cloudformation:DescribeStacks", "cloudformation:ListStackResources"),
     ),
+    "runbook-version": Check(
+        group=Group.STACKS,
+        looks_at="whether the newest version of the runbook is the one that is started",
+        calls=("ssm:DescribeDocument",),
+    ),
     "function-drift": Check(
         group=Group.FUNCTIONS,
         looks_at="runtime, handler, timeout, memory and environment, against the deployed template",

@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 from shlex import quote
 
 from moorings.deploy.templates import resources
-from moorings.doctor.model import Alarm, Finding, Function, Resource, StackFacts, State, Subscriptions, Unseen
+from moorings.doctor.model import Alarm, Finding, Function, Resource, Runbook, StackFacts, State, Subscriptions, Unseen
 
 WELL = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"})
 NEVER_STOOD = frozenset({"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"})
 FUNCTION, ALARM, RULE = "AWS::Lambda::Function", "AWS::CloudWatch::Alarm", "AWS::Events::Rule"
 KEEPER_SCHEDULE = "KeeperSchedule"
+RUNBOOK = "Runbook"
 # A keeper that runs every minute or every five: three times missed is more than a slow start.
 LONGEST_SILENCE = timedelta(minutes=30)
 _OPTIONS = {"Runtime": "--runtime", "Handler": "--handler", "Timeout": "--timeout", "MemorySize": "--memory-size"}
@@ -95,6 +96,25 @@ def _remedy(kind: Kind, stack: StackFacts) -> tuple[str, str]:
         return "its creation failed; deploying removes what is left and begins again", kind.deploy_anew(stack)
     command = f"aws cloudformation describe-stack-events --stack-name {stack.name}"
     return "what failed was left as it is, and the events tell why", command
+
+
+def runbook(stack: StackFacts, name: str, found: Runbook | Unseen | None) -> Finding:
+    """Whether the version that is started is the deployed one.
+
+    CloudFormation should see to it; a report says that it did not, and that the update counted as done all the same.
+    Source: aws-cloudformation/cloudformation-coverage-roadmap, issue 2539.
+    """
+    if isinstance(found, Unseen):
+        what, means = f"cannot be seen: {found.why}", "which version of it is started is not known"
+        return _of_runbook(State.UNKNOWN, name, what, means, f"aws ssm describe-document --name {name}")
+    if found is None:
+        return _of_runbook(State.ACT, name, "is gone", f"no run can be started, and {_GONE}", shown(stack, RUNBOOK))
+    if found.default == found.newest:
+        return _of_runbook(State.OK, name, f"version {found.newest} is the newest, and is started")
+    what = f"version {found.default} is started, the newest is {found.newest}"
+    means = "runs go as before the last update, unless somebody wants just that"
+    command = f"aws ssm update-document-default-version --name {name} --document-version {found.newest}"
+    return _of_runbook(State.ACT, name, what, means, command)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,6 +300,10 @@ def physical(stack: StackFacts, logical: str) -> str:
 
 def _stack(state: State, subject: str, what: str, means: str = "", command: str = "") -> Finding:
     return Finding(check="stack-status", state=state, subject=subject, what=what, means=means, command=command)
+
+
+def _of_runbook(state: State, subject: str, what: str, means: str = "", command: str = "") -> Finding:
+    return Finding(check="runbook-version", state=state, subject=subject, what=what, means=means, command=command)
 
 
 def _of_schedule(state: State, subject: str, what: str, means: str = "", command: str = "") -> Finding:

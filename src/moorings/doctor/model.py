@@ -125,6 +125,14 @@ class StackFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Runbook:
+    """A document's versions: the one that is started unless another is named, and the newest."""
+
+    default: str
+    newest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
     """A function as it is configured."""
 

@@ -12,6 +12,7 @@ from moorings.doctor.model import (
     Function,
     LambdaLimits,
     Parameter,
+    Runbook,
     StackFacts,
     Subscriptions,
     Unseen,
@@ -64,6 +65,9 @@ class Probes(Protocol):
 
     def function(self, name: str) -> Function | Unseen | None:
         """A function's configuration; None if it is gone."""
+
+    def runbook(self, name: str) -> Runbook | Unseen | None:
+        """The versions of a document; None if it is gone."""
 
     def schedule_on(self, rule: str) -> bool | Unseen | None:
         """Whether an EventBridge rule is enabled; None if it is gone."""

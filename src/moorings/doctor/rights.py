@@ -36,7 +36,7 @@ PURPOSES: Mapping[str, str] = {
     "NewKeys": "make these keys",
     "PatchingTopic": "make the topic of outcomes",
     "PatchingRunbook": "make the runbook",
-    "PatchingRunbookName": "see whether the runbook's name is taken",
+    "PatchingRunbookName": "see whether the runbook's name is taken, and which version of it is started",
     "EnrolmentApi": "make the private API",
     "EnrolmentApis": "look at APIs and at the account's logging role",
     "EnrolmentEndpoint": "make the VPC endpoint",

@@ -189,7 +189,15 @@ def _stacks(site: _Site) -> list[Finding]:
     return [
         *stacks.status(ENROLMENT, site.ask.enrolment, site.enrolment),
         *stacks.status(PATCHING, site.ask.patching, site.patching),
+        *_runbook(site),
     ]
+
+
+def _runbook(site: _Site) -> list[Finding]:
+    if not isinstance(site.patching, StackFacts):
+        return []
+    name = stacks.physical(site.patching, stacks.RUNBOOK)
+    return [stacks.runbook(site.patching, name, site.probes.runbook(name))] if name else []
 
 
 def _functions(site: _Site) -> list[Finding]:
