@@ -123,7 +123,7 @@ def test_every_picture_is_shown_somewhere_and_loads_nothing(picture: Path) -> No
 def _tables() -> set[tuple[str, ...]]:
     """The headings of every table of the command line, as they are shown."""
     found = set()
-    for module in (SOURCES / "moorings" / "cli").glob("*.py"):
+    for module in (SOURCES / "moorings" / "cli").rglob("*.py"):
         for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Tuple):
                 names = [str(each.value) for each in node.elts if isinstance(each, ast.Constant)]

@@ -14,7 +14,8 @@ from tests.architecture.repository import ROOT, pages, shown
 
 from localcloud.faults import Faults
 from moorings import settings
-from moorings.cli import demo_patching, demo_show
+from moorings.cli.demo import patching as demo_patching
+from moorings.cli.demo import show as demo_show
 from moorings.cli.door import EXITS
 from moorings.deploy import enrolment as deployment
 from moorings.deploy import templates

@@ -12,11 +12,11 @@ from rich.console import Console
 from localcloud.aws.ssm.activations import Activations
 from localcloud.aws.ssm.nodes import ManagedNodes
 from localcloud.cloud import LocalCloud
-from moorings.cli.demo_screen import Screen, bar
-from moorings.cli.demo_show import went_well
-from moorings.cli.demo_truth import Truth, counted, handed_out, live_activations
+from moorings.cli.demo.screen import Screen, bar
+from moorings.cli.demo.show import went_well
+from moorings.cli.demo.truth import Truth, counted, handed_out, live_activations
 from moorings.cli.main import run
-from moorings.cli.patch_report import expect
+from moorings.cli.patch.report import expect
 from moorings.cli.talk import Talk
 from moorings.enrolment.model import Bootstrap, Configuration, StaleNodes
 from moorings.enrolment.oversight import Overview, Part, PoolStatus, Standing

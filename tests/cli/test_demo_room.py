@@ -6,7 +6,7 @@ import pytest
 
 from localcloud.cloud import LocalCloud
 from localcloud.errors import CannotRun
-from moorings.cli.demo_room import MB, Room, check, judge
+from moorings.cli.demo.room import MB, Room, check, judge
 from moorings.errors import Misconfigured
 
 ONE, OTHER = 1, 2

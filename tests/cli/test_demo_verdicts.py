@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from moorings.cli.demo_patching_screen import PatchingScreen
-from moorings.cli.demo_scenarios import Play, Scenario, scenarios
-from moorings.cli.demo_verdicts import played
+from moorings.cli.demo.patching_screen import PatchingScreen
+from moorings.cli.demo.scenarios import Play, Scenario, scenarios
+from moorings.cli.demo.verdicts import played
 from moorings.cli.talk import Talk
 from moorings.patching.executions import Execution
 from moorings.patching.model import Outcome

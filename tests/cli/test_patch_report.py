@@ -15,8 +15,7 @@ from tests.cli.conftest import Cli
 from tests.cli.patchstack import BEGAN, PatchStack
 
 from localcloud.cloud import LocalCloud
-from moorings.cli.patch_story import Story
-from moorings.cli.report_model import (
+from moorings.cli.patch.report_model import (
     LANES,
     LONGEST_OUTPUT,
     NodeReport,
@@ -27,7 +26,8 @@ from moorings.cli.report_model import (
     report_json,
     spans_of,
 )
-from moorings.cli.report_page import page
+from moorings.cli.patch.report_page import page
+from moorings.cli.patch.story import Story
 from moorings.patching.executions import Execution, StepRun
 from moorings.patching.model import Run
 from moorings.patching.standing import Standing

@@ -12,7 +12,7 @@ from tests.cli.conftest import Cli
 from tests.cli.patchstack import PatchStack
 
 from localcloud.cloud import LocalCloud
-from moorings.cli.patch_run import tell_interrupted
+from moorings.cli.patch.run import tell_interrupted
 from moorings.cli.talk import Talk
 from moorings.patching.campaign import View
 from moorings.patching.executions import Execution

@@ -9,9 +9,9 @@ from rich.console import Console
 from tests.cli import patchstack
 from tests.patching.fleetfake import Wall
 
-from moorings.cli.patch_rows import CELLS, OUTCOME_STYLES, clock_time, outcome_word, phase_word, style_of, track
-from moorings.cli.patch_screen import PatchScreen
-from moorings.cli.patch_story import consequence
+from moorings.cli.patch.rows import CELLS, OUTCOME_STYLES, clock_time, outcome_word, phase_word, style_of, track
+from moorings.cli.patch.screen import PatchScreen
+from moorings.cli.patch.story import consequence
 from moorings.cli.talk import Talk
 from moorings.patching.campaign import View
 from moorings.patching.executions import Execution

@@ -19,11 +19,11 @@ from localcloud.machines.recorded import Ask, Recorded
 from localcloud.machines.replayed import ReplayedMachine
 from localcloud.machines.spec import MachineSpec
 from localcloud.machines.updates import Update
-from moorings.cli.demo_director import Director
-from moorings.cli.demo_harbour import SERVICE, Berth, Connection, Harbour, build, quicken, store_secret
-from moorings.cli.demo_patching import SILENCE
-from moorings.cli.demo_scenarios import Play, scenarios
-from moorings.cli.demo_verdicts import Played
+from moorings.cli.demo.director import Director
+from moorings.cli.demo.harbour import SERVICE, Berth, Connection, Harbour, build, quicken, store_secret
+from moorings.cli.demo.patching import SILENCE
+from moorings.cli.demo.scenarios import Play, scenarios
+from moorings.cli.demo.verdicts import Played
 from moorings.deploy.azure_setup import role_definition
 from moorings.patching.standing import Standing
 

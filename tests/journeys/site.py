@@ -25,7 +25,7 @@ from localcloud.aws.ssm.activations import Activation, Activations
 from localcloud.cloud import LocalCloud
 from localcloud.machines.machine import Machine
 from localcloud.machines.spec import MachineSpec
-from moorings.cli.demo_truth import Truth, counted
+from moorings.cli.demo.truth import Truth, counted
 from moorings.cli.surroundings import Enrolled, open_enrolment
 from moorings.cli.talk import Talk
 from moorings.clouds.aws import Aws

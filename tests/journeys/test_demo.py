@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from moorings.cli.demo_scenarios import scenarios
+from moorings.cli.demo.scenarios import scenarios
 
 pytestmark = pytest.mark.machines
 COMMAND = [sys.executable, "-c", "from moorings.cli.main import main; main()", "demo", "--json"]

@@ -7,8 +7,8 @@ from tests.journeys.harbour import BY_NAME, STACK, Port
 from tests.journeys.releases import reworded
 from tests.journeys.site import BriefClock, eventually
 
-from moorings.cli.demo_scenarios import Scenario, scenarios
-from moorings.cli.patch_look import seen
+from moorings.cli.demo.scenarios import Scenario, scenarios
+from moorings.cli.patch.look import seen
 from moorings.deploy import runbooks, templates
 from moorings.deploy.artifacts import Artifacts
 from moorings.deploy.package import build, function_platform

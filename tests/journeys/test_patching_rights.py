@@ -12,8 +12,8 @@ from tests.journeys.site import eventually
 from tests.journeys.test_patching import NAMED
 
 from localcloud.aws.iam.exactness import Exactness, of_role
-from moorings.cli.demo_harbour import concluded
-from moorings.cli.demo_scenarios import SLOW
+from moorings.cli.demo.harbour import concluded
+from moorings.cli.demo.scenarios import SLOW
 from moorings.deploy.azure_setup import role_definition
 from moorings.patching.model import Phase, vm_ref
 

@@ -10,7 +10,7 @@ import typer
 from moorings.cli import azure_text
 from moorings.cli.options import PATCH_STACK, DryRun, Json, PatchStackName, Profile, Region, Yes
 from moorings.cli.output import Results
-from moorings.cli.patch_surroundings import NODE_ID, Patched, open_patching
+from moorings.cli.patch.surroundings import NODE_ID, Patched, open_patching
 from moorings.cli.surroundings import open_aws
 from moorings.cli.talk import Talk
 from moorings.cli.tree import Noun

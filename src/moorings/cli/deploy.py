@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from moorings.cli import halves, pools
+from moorings.cli import halves
+from moorings.cli.enrolment import pools
 from moorings.cli.options import PATCH_STACK, STACK, DryRun, Json, Profile, Region, Yes, checked_stack_name, unreadable
 from moorings.cli.output import Results
 from moorings.cli.progress import show_plans

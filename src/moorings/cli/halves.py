@@ -6,8 +6,9 @@ Whatever loads an SDK is imported where it is used: help and completion need non
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from moorings.cli import enrolment_text, patch_text
+from moorings.cli.enrolment import text as enrolment_text
 from moorings.cli.output import Results
+from moorings.cli.patch import text as patch_text
 from moorings.cli.progress import DeployProgress, show_plans
 from moorings.cli.talk import Talk
 from moorings.clock import SystemClock

@@ -17,7 +17,7 @@ _BEGIN, _DEPLOY, _RUN, _MORE = "Begin here", "Deploy", "Enrol and patch", "More"
 
 class _Commands(Tree):
     entries: ClassVar[Mapping[str, Entry]] = {
-        "demo": Entry("moorings.cli.demo:demo", "See enrolment and patching happen on this computer", _BEGIN),
+        "demo": Entry("moorings.cli.demo.command:demo", "See enrolment and patching happen on this computer", _BEGIN),
         "doctor": Entry(
             "moorings.cli.doctor:doctor", "Look for what is in the way, before deploying and after", _BEGIN
         ),
@@ -27,9 +27,11 @@ class _Commands(Tree):
         "policy": Entry(
             "moorings.cli.policy:policy", "Print what whoever deploys or patches has to be allowed", _DEPLOY
         ),
-        "enrolment": Entry("moorings.cli.enrolment:app", "The private API that gives servers their activation", _RUN),
+        "enrolment": Entry(
+            "moorings.cli.enrolment.group:app", "The private API that gives servers their activation", _RUN
+        ),
         "nodes": Entry("moorings.cli.nodes:app", "Managed nodes: list, find the silent ones, deregister", _RUN),
-        "patch": Entry("moorings.cli.patch:app", "Patching that puts a VM back if it went wrong", _RUN),
+        "patch": Entry("moorings.cli.patch.group:app", "Patching that puts a VM back if it went wrong", _RUN),
         "azure": Entry("moorings.cli.azure:app", "Patching's way into Azure: set it up, try it on a VM", _RUN),
         "anchors": Entry("moorings.cli.anchors:app", "Trust anchors: whose word for a VM's identity counts", _RUN),
         "local": Entry("moorings.cli.local:app", "An AWS account of your own on this computer", _MORE),

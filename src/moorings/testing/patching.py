@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from moorings.cli.demo_harbour import PATIENCE, Connection, build
+from moorings.cli.demo.harbour import PATIENCE, Connection, build
 from moorings.clouds.aws import Aws
 from moorings.deploy.patching import Deployed
 from moorings.testing.runs import Parameters, Run, Runbooks

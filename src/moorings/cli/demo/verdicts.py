@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from moorings.cli.demo_harbour import concluded
-from moorings.cli.demo_scenarios import Play, Scenario
+from moorings.cli.demo.harbour import concluded
+from moorings.cli.demo.scenarios import Play, Scenario
 from moorings.clock import SystemClock
 
 

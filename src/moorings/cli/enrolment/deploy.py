@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from moorings.cli import halves, pools
+from moorings.cli import halves
+from moorings.cli.enrolment import pools
 from moorings.cli.options import (
     STACK,
     DryRun,

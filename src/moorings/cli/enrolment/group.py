@@ -4,8 +4,10 @@ from typing import Annotated
 
 import typer
 
-from moorings.cli import enrolment_text, halves, pools
-from moorings.cli.enrolment_deploy import deploy
+from moorings.cli import halves
+from moorings.cli.enrolment import pools
+from moorings.cli.enrolment import text as enrolment_text
+from moorings.cli.enrolment.deploy import deploy
 from moorings.cli.options import STACK, DryRun, Json, LeftBucket, Profile, Region, StackName, Yes, checked_stack_name
 from moorings.cli.output import Results
 from moorings.cli.surroundings import open_aws, open_enrolment

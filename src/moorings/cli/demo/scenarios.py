@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from moorings.cli.demo_harbour import Berth, Harbour
+from moorings.cli.demo.harbour import Berth, Harbour
 from moorings.patching.aws import SsmNodes
 from moorings.patching.deleting import resource_name
 from moorings.patching.model import Outcome, Phase, vm_ref

@@ -1,10 +1,10 @@
 """`moorings patch …`: deploy patching, patch nodes with it, look at what happened, take it down."""
 
-from moorings.cli.patch_deploy import deploy, remove
-from moorings.cli.patch_kept import checkpoints, gc
-from moorings.cli.patch_look import cancel, explain, status
-from moorings.cli.patch_report import report
-from moorings.cli.patch_run import run, watch
+from moorings.cli.patch.deploy import deploy, remove
+from moorings.cli.patch.kept import checkpoints, gc
+from moorings.cli.patch.look import cancel, explain, status
+from moorings.cli.patch.report import report
+from moorings.cli.patch.run import run, watch
 from moorings.cli.tree import Noun
 
 app = Noun(

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from moorings.cli.options import PATCH_STACK, DryRun, Json, PatchStackName, Profile, Region, Yes
 from moorings.cli.output import Results, age, counted
-from moorings.cli.patch_rows import (
+from moorings.cli.patch.rows import (
     outcome_word,
     phase_word,
     show_view,
@@ -17,8 +17,8 @@ from moorings.cli.patch_rows import (
     style_of,
     view_json,
 )
-from moorings.cli.patch_story import Story, consequence, show_story, story_json
-from moorings.cli.patch_surroundings import NODE_ID, Patched, checked_execution, open_patching
+from moorings.cli.patch.story import Story, consequence, show_story, story_json
+from moorings.cli.patch.surroundings import NODE_ID, Patched, checked_execution, open_patching
 from moorings.cli.surroundings import open_aws
 from moorings.cli.talk import Talk
 from moorings.clock import SystemClock

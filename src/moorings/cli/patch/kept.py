@@ -8,8 +8,8 @@ import typer
 
 from moorings.cli.options import PATCH_STACK, DryRun, Json, PatchStackName, Profile, Region, Yes
 from moorings.cli.output import Results, age, counted
-from moorings.cli.patch_rows import kept_until
-from moorings.cli.patch_surroundings import Patched, checked_execution, open_patching
+from moorings.cli.patch.rows import kept_until
+from moorings.cli.patch.surroundings import Patched, checked_execution, open_patching
 from moorings.cli.surroundings import open_aws
 from moorings.cli.talk import Talk
 from moorings.clock import SystemClock

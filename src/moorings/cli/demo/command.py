@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from moorings.cli.demo_servers import MOST_SERVERS
+from moorings.cli.demo.servers import MOST_SERVERS
 from moorings.cli.options import Json
 from moorings.cli.output import Results
 from moorings.cli.talk import Talk
@@ -40,7 +40,7 @@ def demo(
       moorings demo --json
       moorings demo --servers 50 --report demo.html --keep
     """
-    from moorings.cli.demo_show import perform
+    from moorings.cli.demo.show import perform
 
     results, talk = Results(as_json=json), Talk()
     if not perform(servers=servers, report=report, keep=keep, results=results, talk=talk):

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from moorings.cli.patch_rows import outcome_word
-from moorings.cli.patch_story import Story, step_name, story_json
+from moorings.cli.patch.rows import outcome_word
+from moorings.cli.patch.story import Story, step_name, story_json
 from moorings.cli.terminal import clean
 from moorings.patching.executions import StepRun
 

@@ -11,10 +11,8 @@ import typer
 
 from moorings.cli.options import PATCH_STACK, Json, PatchStackName, Profile, Region
 from moorings.cli.output import Results, counted
-from moorings.cli.patch_look import seen, story_of
-from moorings.cli.patch_story import Story
-from moorings.cli.patch_surroundings import Patched, checked_execution, open_patching
-from moorings.cli.report_model import (
+from moorings.cli.patch.look import seen, story_of
+from moorings.cli.patch.report_model import (
     NodeReport,
     Printed,
     Report,
@@ -24,7 +22,9 @@ from moorings.cli.report_model import (
     report_json,
     spans_of,
 )
-from moorings.cli.report_page import page
+from moorings.cli.patch.report_page import page
+from moorings.cli.patch.story import Story
+from moorings.cli.patch.surroundings import Patched, checked_execution, open_patching
 from moorings.cli.surroundings import open_aws
 from moorings.cli.talk import Talk
 from moorings.clock import SystemClock

@@ -9,8 +9,9 @@ from html import escape
 from pathlib import Path
 
 from moorings.cli.output import counted, span
-from moorings.cli.patch_rows import clock_time, outcome_word
-from moorings.cli.patch_story import (
+from moorings.cli.patch.report_model import LANES, LONGEST_OUTPUT, NodeReport, Report, Span
+from moorings.cli.patch.rows import clock_time, outcome_word
+from moorings.cli.patch.story import (
     evidence_rows,
     next_words,
     outcome_words,
@@ -18,7 +19,6 @@ from moorings.cli.patch_story import (
     step_name,
     verdict_words,
 )
-from moorings.cli.report_model import LANES, LONGEST_OUTPUT, NodeReport, Report, Span
 from moorings.cli.terminal import clean
 from moorings.patching.model import Moment
 from moorings.patching.standing import short_name

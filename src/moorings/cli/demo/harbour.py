@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from moorings.cli.patch_surroundings import Patched, open_patching
+from moorings.cli.patch.surroundings import Patched, open_patching
 from moorings.clock import Clock
 from moorings.clouds.aws import Aws
 from moorings.deploy import patching

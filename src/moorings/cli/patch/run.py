@@ -8,10 +8,10 @@ import typer
 from moorings.cli.listing import listing
 from moorings.cli.options import PATCH_STACK, Json, PatchStackName, Profile, Region, Yes, pairs
 from moorings.cli.output import Results, counted
-from moorings.cli.patch_rows import show_view, view_json
-from moorings.cli.patch_screen import PatchScreen
-from moorings.cli.patch_surroundings import Patched, checked_execution, open_patching
-from moorings.cli.patch_wish import Operation, Wish, chosen
+from moorings.cli.patch.rows import show_view, view_json
+from moorings.cli.patch.screen import PatchScreen
+from moorings.cli.patch.surroundings import Patched, checked_execution, open_patching
+from moorings.cli.patch.wish import Operation, Wish, chosen
 from moorings.cli.surroundings import fleet_of, open_aws
 from moorings.cli.talk import Talk
 from moorings.clock import SystemClock

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from moorings.cli.demo_patching import STACK as PATCHING_STACK
-from moorings.cli.demo_patching import Patching
-from moorings.cli.demo_room import check
-from moorings.cli.demo_scenarios import scenarios
-from moorings.cli.demo_screen import Screen
-from moorings.cli.demo_servers import Fleet, Server
-from moorings.cli.demo_truth import Truth, counted, live_activations
-from moorings.cli.demo_verdicts import Played
+from moorings.cli.demo.patching import STACK as PATCHING_STACK
+from moorings.cli.demo.patching import Patching
+from moorings.cli.demo.room import check
+from moorings.cli.demo.scenarios import scenarios
+from moorings.cli.demo.screen import Screen
+from moorings.cli.demo.servers import Fleet, Server
+from moorings.cli.demo.truth import Truth, counted, live_activations
+from moorings.cli.demo.verdicts import Played
 from moorings.cli.local import environment, exports, only_this_cloud, running
 from moorings.cli.output import Results
-from moorings.cli.patch_report import expect
+from moorings.cli.patch.report import expect
 from moorings.cli.progress import DeployProgress
 from moorings.cli.signals import wait_for_the_end
 from moorings.cli.surroundings import Enrolled, fleet_of, open_enrolment

@@ -3,9 +3,9 @@
 import time
 from collections.abc import Callable, Sequence
 
-from moorings.cli.demo_harbour import Harbour
-from moorings.cli.demo_scenarios import Play
-from moorings.cli.demo_verdicts import Played, over, played
+from moorings.cli.demo.harbour import Harbour
+from moorings.cli.demo.scenarios import Play
+from moorings.cli.demo.verdicts import Played, over, played
 
 DEADLINE_SECONDS = 120.0
 LOOK_EVERY = 0.4  # seconds

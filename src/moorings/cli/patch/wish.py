@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from moorings.cli.patch_surroundings import NODE_ID
+from moorings.cli.patch.surroundings import NODE_ID
 from moorings.errors import Conflict, Invalid
 from moorings.nodes.model import ManagedNode
 from moorings.nodes.ports import Fleet

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from moorings.cli.demo_scenarios import Play
-from moorings.cli.demo_verdicts import lasted, over
+from moorings.cli.demo.scenarios import Play
+from moorings.cli.demo.verdicts import lasted, over
 from moorings.cli.listing import listing
 from moorings.cli.live_picture import LivePicture
-from moorings.cli.patch_rows import CELLS, outcome_word, style_of, track
+from moorings.cli.patch.rows import CELLS, outcome_word, style_of, track
 from moorings.cli.talk import Talk
 
 _STATE = 18  # columns

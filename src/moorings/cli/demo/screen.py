@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from moorings.cli.demo_servers import Fleet, Server
+from moorings.cli.demo.servers import Fleet, Server
 from moorings.cli.listing import listing
 from moorings.cli.live_picture import LivePicture
 from moorings.cli.talk import Talk

@@ -9,14 +9,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from moorings.cli.demo_director import Director
-from moorings.cli.demo_harbour import SERVICE, Berth, Connection, Harbour, build, quicken
-from moorings.cli.demo_patching_screen import PatchingScreen
-from moorings.cli.demo_scenarios import Play, Scenario, scenarios
-from moorings.cli.demo_servers import USER_DATA
-from moorings.cli.demo_verdicts import Played
-from moorings.cli.patch_look import seen
-from moorings.cli.patch_report import made_of, written
+from moorings.cli.demo.director import Director
+from moorings.cli.demo.harbour import SERVICE, Berth, Connection, Harbour, build, quicken
+from moorings.cli.demo.patching_screen import PatchingScreen
+from moorings.cli.demo.scenarios import Play, Scenario, scenarios
+from moorings.cli.demo.servers import USER_DATA
+from moorings.cli.demo.verdicts import Played
+from moorings.cli.patch.look import seen
+from moorings.cli.patch.report import made_of, written
 from moorings.cli.talk import Talk
 from moorings.clock import SystemClock
 from moorings.clouds.aws import Aws

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from moorings.cli.live_picture import LivePicture
 from moorings.cli.output import counted
-from moorings.cli.patch_rows import CELLS, clock_time, outcome_word, phase_word, style_of, track
+from moorings.cli.patch.rows import CELLS, clock_time, outcome_word, phase_word, style_of, track
 from moorings.cli.talk import Talk
 from moorings.cli.terminal import clean
 from moorings.clock import Clock

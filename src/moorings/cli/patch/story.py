@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from moorings.cli.output import Results
-from moorings.cli.patch_rows import outcome_word, standing_json, style_of
+from moorings.cli.patch.rows import outcome_word, standing_json, style_of
 from moorings.patching.executions import StepRun
 from moorings.patching.model import Evidence, HealthReport, Outcome, Phase, Restore, Run, Verdict
 from moorings.patching.standing import Standing, short_name

@@ -1,0 +1,1 @@
+"""`moorings demo`: what it does, and what it shows meanwhile."""

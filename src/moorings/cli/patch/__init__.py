@@ -1,0 +1,1 @@
+"""`moorings patch`: runs are started, watched, explained and reported; their stack is deployed."""
