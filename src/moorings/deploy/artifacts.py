@@ -130,9 +130,8 @@ class Artifacts:
             try:
                 self._s3.create_bucket(Bucket=self.bucket, **where)
             except ClientError as error:
-                if (
-                    code_of(error) == "OperationAborted"
-                ):  # S3 is still at an earlier deletion, or a colleague's creation
+                # S3 is still at an earlier deletion, or at a colleague's creation.
+                if code_of(error) == "OperationAborted":
                     raise Busy(
                         f"bucket {self.bucket} is being made or deleted",
                         retry_after=timedelta(minutes=1),
