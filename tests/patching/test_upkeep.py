@@ -1,7 +1,7 @@
 """The keeper: each of its branches, over runs in every state."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from tests.patching.azurefake import VM_GUID
@@ -23,6 +23,7 @@ from moorings.patching.model import (
     Restore,
     Run,
     Verdict,
+    VmRef,
 )
 from moorings.patching.outside import Deadline
 from moorings.patching.ports import AzureRefused
@@ -236,6 +237,25 @@ def test_a_restore_that_takes_longer_than_a_day_is_given_up_for_a_person(ground:
     assert after.conclusion.remedy == f"az vm start --ids {ground.stage.vm.id}"
 
 
+def test_a_keeper_whom_another_one_forestalls_tells_nobody_anything(ground: Ground) -> None:
+    """The other one may have put the VM back meanwhile, and reported that."""
+    restoring(ground, began_at=ground.stage.clock.now() - LONGEST_RESTORE)
+    table, key = ground.stage.table, ground.stage.vm.key
+    take = table.take
+
+    def late(vm: VmRef, *, owner: str, until: datetime, seen: Guard | None) -> Guard | None:
+        table.take = take  # type: ignore[method-assign]
+        table.guards[key] = replace(table.guards[key], fence=table.guards[key].fence + 1)
+        return take(vm, owner=owner, until=until, seen=seen)
+
+    table.take = late  # type: ignore[method-assign]
+    before = ground.stage.record(EXECUTION)
+
+    assert ground.keep() == before
+    assert ground.stage.notebook.announced == []
+    assert ground.keep().phase is Phase.OVER
+
+
 def test_a_vm_that_another_run_holds_by_now_is_left_to_it(ground: Ground) -> None:
     restoring(ground)
     key = ground.stage.vm.key
@@ -321,6 +341,23 @@ def test_one_run_that_fails_holds_up_none(ground: Ground) -> None:
     assert waiting.phase is Phase.DESCRIBED
     assert waiting.look_at == ground.stage.clock.now() + LOOK_AGAIN
     assert "UpkeepFailed" in ground.stage.notebook.metrics
+
+
+def test_a_run_that_meets_a_bug_waits_for_its_next_turn_as_any_that_fails(ground: Ground) -> None:
+    """It would be looked at first by every run of the keeper, before VMs that are down, and never let an alarm go."""
+    ground.run()
+
+    def never_thought_of(execution: str) -> bool:
+        raise KeyError(execution)
+
+    ground.stage.over = never_thought_of  # type: ignore[method-assign]
+
+    with pytest.raises(KeyError):  # Lambda must show it as an error
+        ground.keep()
+
+    assert ground.stage.record(EXECUTION).look_at == ground.stage.clock.now() + LOOK_AGAIN
+    assert ground.stage.notebook.metrics == ["UpkeepFailed"]
+    ground.keep()  # looks at nothing, and so meets no bug
 
 
 def test_no_run_is_begun_that_does_not_fit(ground: Ground) -> None:

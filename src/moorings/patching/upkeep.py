@@ -63,6 +63,7 @@ class Upkeep:
                 outside.journal.record("upkeep_failed", execution=execution, error=f"{type(bug).__name__}: {bug}")
                 outside.journal.count("UpkeepFailed")
                 bugs.append(bug)
+                self._later(execution)
         self._stay(under_way, countdown)
         if bugs:
             raise bugs[0]
@@ -246,8 +247,9 @@ class Upkeep:
             if run is not None:
                 now = outside.clock.now()
                 outside.records.postpone(run, now + _pause_after_failure(run, now))
-        except MooringsError as error:
-            outside.journal.record("upkeep_failed", execution=execution, error=str(error))
+        except Exception as error:
+            # Whatever it failed at may be met again here, a bug too: `run` has counted it, and goes on with the others.
+            outside.journal.record("upkeep_failed", execution=execution, error=f"{type(error).__name__}: {error}")
 
 
 def until_next(now: datetime, expires_at: datetime) -> timedelta:
