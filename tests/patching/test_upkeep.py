@@ -1,7 +1,7 @@
 """The keeper: each of its branches, over runs in every state."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from tests.patching.azurefake import VM_GUID
@@ -23,7 +23,6 @@ from moorings.patching.model import (
     Restore,
     Run,
     Verdict,
-    VmRef,
 )
 from moorings.patching.outside import Deadline
 from moorings.patching.ports import AzureRefused
@@ -235,25 +234,6 @@ def test_a_restore_that_takes_longer_than_a_day_is_given_up_for_a_person(ground:
     assert after.conclusion is not None
     assert after.conclusion.outcome is Outcome.ROLLBACK_FAILED
     assert after.conclusion.remedy == f"az vm start --ids {ground.stage.vm.id}"
-
-
-def test_a_keeper_whom_another_one_forestalls_tells_nobody_anything(ground: Ground) -> None:
-    """The other one may have put the VM back meanwhile, and reported that."""
-    restoring(ground, began_at=ground.stage.clock.now() - LONGEST_RESTORE)
-    table, key = ground.stage.table, ground.stage.vm.key
-    take = table.take
-
-    def late(vm: VmRef, *, owner: str, until: datetime, seen: Guard | None) -> Guard | None:
-        table.take = take  # type: ignore[method-assign]
-        table.guards[key] = replace(table.guards[key], fence=table.guards[key].fence + 1)
-        return take(vm, owner=owner, until=until, seen=seen)
-
-    table.take = late  # type: ignore[method-assign]
-    before = ground.stage.record(EXECUTION)
-
-    assert ground.keep() == before
-    assert ground.stage.notebook.announced == []
-    assert ground.keep().phase is Phase.OVER
 
 
 def test_a_vm_that_another_run_holds_by_now_is_left_to_it(ground: Ground) -> None:

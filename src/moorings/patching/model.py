@@ -222,7 +222,8 @@ class Aim(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restore:
-    """How far a restore is, kept between calls. `ended` tells that nothing more will be tried."""
+    """How far a restore is, kept between calls. `ended` tells that nothing more will be tried. Counted are moves that
+    Azure has answered, and one write more if the answer of the first was lost."""
 
     began_at: datetime
     deadline: datetime

@@ -16,7 +16,7 @@ from moorings.patching.observed import Disk, Operation, OperationState, Power, V
 
 # What is left of the deadline must suffice to start the VM on whatever disk it has.
 LATE = timedelta(minutes=8)
-# Azure lets a VM be updated 12 times in a burst: all tries together stay below.
+# Azure lets a VM be updated 12 times in a burst: all tries together stay below. A try is what Azure has answered.
 MAKES, STOPS, WRITES, WRITES_BACK, STARTS = 3, 2, 3, 5, 3
 # After so many starts in a row Azure has no room; it may have some later, until the deadline.
 START_PAUSE = timedelta(minutes=4)

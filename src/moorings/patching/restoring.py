@@ -26,7 +26,7 @@ from moorings.patching.planning import (
     after_failure,
     plan,
 )
-from moorings.patching.ports import AzureRefused, Compute, Countdown, Overtaken
+from moorings.patching.ports import AzureRefused, Compute, Countdown
 
 NEXT_STEP = timedelta(minutes=10)
 ONE_MOVE = 8.0  # seconds that a look and a write may take together
@@ -125,37 +125,26 @@ def _one_move(run: Run, outside: Outside) -> tuple[Run, bool]:
 def _write(run: Run, move: Move, sight: Sight, compute: Compute, outside: Outside) -> tuple[Run, bool]:
     assert run.restore is not None
     before, kind = run.restore, _kind(move)
-    counted = replace(
-        _counted(before, kind, outside.clock.now()), rounds=before.rounds + 1, pending="", pending_kind=kind
-    )
-    run = outside.records.save(outside.noted(replace(run, restore=counted), _words(move)))
-    try:
-        outside.hold(run, next_step=NEXT_STEP)
-    except Overtaken:
-        # Nothing was sent, so it was no try: else two who take the VM from each other would use all of them up.
-        outside.records.save(replace(run, restore=before))
-        raise
-    assert run.restore is not None
+    begun = _begun(before, kind, outside.clock.now())
+    run = outside.records.save(outside.noted(replace(run, restore=begun), _words(move)))
+    outside.hold(run, next_step=NEXT_STEP)
     try:
         monitor = _carry_out(run, move, sight, compute, outside)
     except AzureRefused as refused:
         if refused.code.lower() in NOT_NOW or refused.status == 412:
             return _undone(run, before, str(refused), SPACING, outside), False
-        after = after_failure(run.restore, kind=kind, status=refused.status, code=refused.code, message=refused.message)
+        tried = _counted(begun, before, kind)
+        after = after_failure(tried, kind=kind, status=refused.status, code=refused.code, message=refused.message)
         # Nothing was begun: the next try, or the start of the VM as it is, need not wait for another call.
         return outside.records.save(outside.noted(replace(run, restore=after), f"Azure refused: {after.note}")), True
     except Busy as busy:
         # It had no effect, so it was no try.
         return _undone(run, before, busy.message, min(busy.retry_after, LONGEST_HUSH), outside), False
     except CloudFault as fault:
-        # It may have had its effect: the next look tells. It is no try, for it may not even have arrived; but that the
-        # disks may have been written, and the VM stopped, stays known.
+        # It may have had its effect: the next look tells. It is no try, for it may not even have arrived.
         outside.journal.record("answer_lost", call=fault.call, error=fault.message)
-        counted = run.restore
-        lost = replace(before, started_at=counted.started_at, writes=max(before.writes, min(counted.writes, 1)))
-        lost = replace(lost, down_at=counted.down_at)
-        return _undone(run, lost, fault.message, SPACING, outside), False
-    after = replace(run.restore, pending=monitor, pending_kind=kind)
+        return _undone(run, begun, fault.message, SPACING, outside), False
+    after = replace(_counted(begun, before, kind), pending=monitor)
     return outside.records.save(replace(run, restore=after)), isinstance(move, MakeDisk)
 
 
@@ -238,16 +227,33 @@ def _kind(move: Move) -> str:
             return "start"
 
 
-def _counted(state: Restore, kind: str, now: datetime) -> Restore:
+def _begun(state: Restore, kind: str, now: datetime) -> Restore:
+    """With all that must be known of a move should nobody hear Azure's answer: whoever sends it dies, or is overtaken.
+    So it is no try yet, else crashes and take-overs would use all of them up; but it is not sent again at once."""
+    begun = replace(state, pending="", pending_kind=kind, not_before=now + SPACING)
+    match kind:
+        case "stop":
+            return replace(begun, down_at=begun.down_at or now)
+        case "write":
+            return replace(begun, writes=max(begun.writes, 1))  # the disks may have been exchanged
+        case "start":
+            return replace(begun, started_at=now)
+        case _:
+            return begun
+
+
+def _counted(begun: Restore, before: Restore, kind: str) -> Restore:
+    """The move was a try: Azure has answered, and took it on or refused it."""
+    tried = replace(begun, rounds=before.rounds + 1, not_before=None)
     match kind:
         case "make":
-            return replace(state, makes=state.makes + 1)
+            return replace(tried, makes=before.makes + 1)
         case "stop":
-            return replace(state, stops=state.stops + 1, down_at=state.down_at or now)
+            return replace(tried, stops=before.stops + 1)
         case "write":
-            return replace(state, writes=state.writes + 1)
+            return replace(tried, writes=before.writes + 1)
         case _:
-            return replace(state, starts=state.starts + 1, started_at=now)
+            return replace(tried, starts=before.starts + 1)
 
 
 def _words(move: Move) -> str:

@@ -177,7 +177,7 @@ class Upkeep:
         until = outside.clock.now() + NEXT_STEP
         taken = outside.guards.take(run.vm, owner=run.execution, until=until, seen=seen)
         if taken is None:
-            return run
+            raise Overtaken(f"somebody else works on execution {run.execution}", remedy="nothing: they go on with it")
         ours = replace(run, fence=taken.fence)
         try:
             return outside.records.save(ours)
