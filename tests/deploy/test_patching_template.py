@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import moorings
 from moorings.deploy import templates
 from moorings.deploy.runbooks import DEFAULTS, LARGEST, rendered
 from moorings.deploy.stacks import LARGEST_TEMPLATE
-from moorings.patching import archive, dynamodb, refusals
+from moorings.patching import archive, dynamodb, refusals, reporting, upkeep
 from moorings.patching import aws as patching_aws
 from moorings.patching.model import Outcome
 from moorings.settings import Federation, patching_settings
@@ -196,7 +197,7 @@ def test_alarms_and_dashboard_show_metrics_that_the_functions_emit() -> None:
     body = json.dumps(of_type(NAME, "AWS::CloudWatch::Dashboard"))
     shown = set(re.findall(r'\\"Moorings\\",\\"(\w+)\\"', body))
 
-    assert ours == {"OutcomeRollbackFailed", "OutcomeUndecided", "Wrong", "UpkeepFailed"}
+    assert ours == {"OutcomeRollbackFailed", "OutcomeUndecided", "Wrong", "UpkeepFailed", "ReportIncomplete"}
     assert ours | shown <= emitted
     for alarm in alarms:
         assert alarm["AlarmDescription"]
@@ -209,6 +210,18 @@ def test_a_silent_keeper_is_an_alarm_of_its_own() -> None:
 
     assert alarm["TreatMissingData"] == "missing"
     assert alarm["InsufficientDataActions"] == alarm["AlarmActions"]
+
+
+def test_a_report_that_stays_incomplete_rings_and_one_that_the_keeper_makes_good_does_not() -> None:
+    alarm = of_type(NAME, "AWS::CloudWatch::Alarm")["ReportIncompleteAlarm"]
+    tries = timedelta(seconds=alarm["Period"]) / (reporting.TRY_AGAIN + upkeep.EVERY)
+
+    assert (alarm["MetricName"], alarm["Statistic"], alarm["Threshold"]) == ("ReportIncomplete", "Sum", 1)
+    assert alarm["Period"] * alarm["EvaluationPeriods"] == timedelta(minutes=30).total_seconds()
+    assert tries > 1  # in each of the periods at least one, as long as it lasts
+    assert alarm["EvaluationPeriods"] > 1  # a single failure is in one of them
+    assert "DatapointsToAlarm" not in alarm
+    assert alarm["TreatMissingData"] == "notBreaching"
 
 
 def test_every_log_group_ends_somewhere() -> None:

@@ -60,6 +60,26 @@ def test_an_event_that_is_not_taken_repeats_no_alarm_and_no_compliance_item(grou
     assert ground.stage.record(EXECUTION).look_at is not None
 
 
+def test_news_that_nobody_takes_are_counted_for_the_alarm_as_long_as_it_lasts_and_not_longer(ground: Ground) -> None:
+    announce, failing = ground.stage.notebook.announce, [True]
+
+    def no_bus(run: Run) -> None:
+        if failing:
+            raise CloudFault("there is no such bus", call="events:PutEvents")
+        announce(run)
+
+    def counted_in_ten_minutes() -> int:
+        before = ground.stage.notebook.metrics.count("ReportIncomplete")
+        ground.keep(10)
+        return ground.stage.notebook.metrics.count("ReportIncomplete") - before
+
+    ground.stage.notebook.announce = no_bus  # type: ignore[method-assign]
+
+    assert min(counted_in_ten_minutes() for _ in range(3)) >= 1
+    failing.clear()
+    assert counted_in_ten_minutes() == 0
+
+
 @pytest.mark.parametrize(("code", "raised"), [("InvalidResourceId", False), ("InternalServerError", True)])
 def test_a_node_that_is_gone_has_no_compliance_item(ground: Ground, code: str, raised: bool) -> None:
     """Deregistered since: no later try finds it."""

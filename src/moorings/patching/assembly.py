@@ -27,7 +27,7 @@ from moorings.patching.upkeep import Upkeep
 from moorings.settings import PatchingSettings
 
 # What the page of alarms tells to look for: written at every log level.
-AUDITED = frozenset({"call_failed", "upkeep_failed"})
+AUDITED = frozenset({"call_failed", "report_incomplete", "upkeep_failed"})
 _PATIENCE = Config(retries={"mode": "standard", "total_max_attempts": 4}, connect_timeout=2, read_timeout=5)
 # The nonce binds a document to one execution; its age only bounds how long the command and its retries may take.
 LONGEST_DELIVERY = timedelta(minutes=15)
