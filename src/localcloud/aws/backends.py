@@ -8,7 +8,7 @@ from moto import backends
 from moto.core.base_backend import BackendDict, backend_lock
 from moto.core.common_models import BaseModel
 
-from localcloud.aws import bucket_policies
+from localcloud.aws import alarms, bucket_policies
 from localcloud.errors import Unsupported
 
 
@@ -44,6 +44,8 @@ def load(service: str) -> ModuleType | None:
         vars(models)["s3_allow_crossdomain_access"] = _own_buckets_only
         models.FakeKey.__del__ = _dispose
         models.FakeBucket.get_permission = bucket_policies.permission
+    if service == "cloudwatch":
+        importlib.import_module("moto.cloudwatch.responses").CloudWatchResponse.describe_alarms = alarms.describe
     return urls
 
 
