@@ -80,6 +80,7 @@ def network(cloud: LocalCloud) -> Network:
         VpcEndpointType="Interface",
         SubnetIds=[subnet],
         SecurityGroupIds=[group],
+        PrivateDnsEnabled=False,
     )
     return Network(vpc_id=vpc, vpce_id=made["VpcEndpoint"]["VpcEndpointId"], group_id=group)
 

@@ -436,3 +436,21 @@ def test_a_fault_of_a_service_fails_the_resource(create: Callable[..., Any], clo
 
     assert stack.status == "ROLLBACK_COMPLETE"
     assert stack.reason("Topic").startswith("Resource handler returned message:")
+
+
+def test_private_names_in_a_network_without_dns_fail_the_stack(create: Callable[..., Any]) -> None:
+    """The reason says what the network lacks."""
+    endpoint = {
+        "VpcEndpointType": "Interface",
+        "ServiceName": {"Fn::Sub": "com.amazonaws.${AWS::Region}.execute-api"},
+        "VpcId": {"Ref": "Vpc"},
+        "PrivateDnsEnabled": True,
+    }
+    network = {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.0.0.0/16"}}
+
+    stack = create(
+        {"Resources": {"Vpc": network, "Endpoint": {"Type": "AWS::EC2::VPCEndpoint", "Properties": endpoint}}}
+    )
+
+    assert stack.status == "ROLLBACK_COMPLETE"
+    assert "requires both enableDnsSupport and enableDnsHostnames VPC attributes" in stack.reason("Endpoint")

@@ -63,6 +63,7 @@ def vpce_id(cloud: LocalCloud) -> str:
         VpcEndpointType="Interface",
         SubnetIds=[subnet],
         SecurityGroupIds=[group],
+        PrivateDnsEnabled=False,
     )
     return str(made["VpcEndpoint"]["VpcEndpointId"])
 
