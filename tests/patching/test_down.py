@@ -14,10 +14,11 @@ from tests.patching.test_upkeep import EXECUTION, Ground, restoring
 
 from moorings.errors import Busy, CloudFault
 from moorings.patching.answers import RESTORE_PAUSE, restore_pause
+from moorings.patching.keeper import LONGEST_RUN
 from moorings.patching.model import RESTORE_TIME, Moment, Phase, Run
 from moorings.patching.outside import FIRST_MOMENTS, LONGEST_TIMELINE, Deadline
 from moorings.patching.ports import AzureRefused
-from moorings.patching.upkeep import GLANCE, SELDOM, until_next
+from moorings.patching.upkeep import EVERY, GLANCE, SELDOM, until_next
 
 ROUNDS = 100  # of a loop
 UPDATES = {"virtualMachines/powerOff/action", "virtualMachines/write", "virtualMachines/start/action"}
@@ -170,6 +171,24 @@ def test_the_keeper_asks_azure_every_five_seconds_at_most(stage: SwiftStage) -> 
     moments = sorted(set(asked))
     assert moments
     assert all(after - before >= GLANCE for before, after in pairwise(moments))
+
+
+def test_the_next_keeper_goes_on_where_the_last_one_had_no_more_time() -> None:
+    """One begins each minute and works for most of it: no minute is left out while a VM is down."""
+    ground, looks = Ground(), list[datetime]()
+    restoring(ground)
+    stage, began = ground.stage, ground.stage.clock.now()
+    stage.azure.before_call = lambda what: looks.append(stage.clock.now()) if what.endswith("s/read") else None
+
+    for minute in range(4):
+        stage.clock.step(began + EVERY * minute - stage.clock.now())
+        stage.upkeep.run(Deadline(stage.outside.clock, LONGEST_RUN - timedelta(seconds=3)))
+
+    assert stage.azure.vms[stage.vm.key].power == "running"
+    assert max(later - sooner for sooner, later in pairwise(looks)) <= timedelta(seconds=20)
+    run = stage.record(EXECUTION)
+    assert run.restore is not None
+    assert run.restore.ended == "ours"
 
 
 def test_a_keeper_that_is_overtaken_leaves_the_vm_to_the_other(stage: SwiftStage) -> None:

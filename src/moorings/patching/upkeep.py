@@ -70,19 +70,33 @@ class Upkeep:
         return seen
 
     def _stay(self, under_way: list[Run], countdown: Countdown) -> None:
-        """Go on with restores, one after another, until all are over or the time is."""
+        """Go on with restores, one after another, until all are over or the time is; then the next keeper does."""
         outside = self._outside
         while under_way and time_for(countdown, GLANCE.total_seconds() + ONE_MOVE):
             outside.clock.wait(GLANCE)
             left: list[Run] = []
             for run in under_way:
                 if not time_for(countdown, ONE_MOVE):
-                    return
+                    left.append(run)
+                    continue
                 try:
                     left += self._moved(run, countdown)
                 except (MooringsError, AzureRefused) as error:
                     self._put_off(run.execution, error)
             under_way = left
+        self._hand_on(under_way, countdown)
+
+    def _hand_on(self, under_way: list[Run], countdown: Countdown) -> None:
+        """Let the next keeper look at once. It begins when this one's time is over; if this one dies, a minute later:
+        until then it must not be overtaken while it works."""
+        outside = self._outside
+        for run in under_way:
+            if not time_for(countdown, 0):
+                return
+            try:
+                outside.records.postpone(run, outside.clock.now())
+            except MooringsError as error:
+                self._put_off(run.execution, error)
 
     def _put_off(self, execution: str, why: Exception) -> None:
         """Nothing more of it now: it wants to be looked at in a minute as it is; or somebody else has it by now."""
