@@ -1,4 +1,4 @@
-"""Audit records are no matter of the log level."""
+"""Audit records, and what alarms send to the log for, are no matter of the log level."""
 
 import logging
 
@@ -9,7 +9,7 @@ from tests.enrolment.rig import Rig, event
 
 @pytest.mark.parametrize("level", ["WARNING", "ERROR"])
 def test_grants_and_refusals_are_recorded_at_every_log_level(rig: Rig, level: str) -> None:
-    """The stack's parameter LogLevel says what is logged beside them."""
+    """And so are the answers that were errors. The stack's parameter LogLevel says what is logged beside them."""
     environment = rig.environment()
     logger = logging.getLogger(SERVICE)
     before = logger.level
@@ -22,4 +22,4 @@ def test_grants_and_refusals_are_recorded_at_every_log_level(rig: Rig, level: st
     finally:
         logger.setLevel(before)
 
-    assert [record["event"] for record in audit.records] == ["granted", "refused"]
+    assert [record["event"] for record in audit.records] == ["granted", "refused", "answered_with_error"]
