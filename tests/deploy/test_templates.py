@@ -289,7 +289,15 @@ def test_alarms_watch_metrics_that_the_functions_emit() -> None:
     body = json.dumps(of_type(templates.STACK, "AWS::CloudWatch::Dashboard"))
     shown = set(re.findall(r'\\"Moorings\\",\\"(\w+)\\"', body))
 
-    assert ours >= {"SurplusRegistrations", "LeaksReaped", "Refused", "Waits", "SlotsLeft", "HoursToExpiry"}
+    assert ours >= {
+        "SurplusRegistrations",
+        "LeaksReaped",
+        "Refused",
+        "Waits",
+        "SlotsLeft",
+        "HoursToExpiry",
+        "ScheduledRuns",
+    }
     assert ours | shown <= emitted
     for alarm in alarms:
         assert alarm["AlarmDescription"]
@@ -297,9 +305,14 @@ def test_alarms_watch_metrics_that_the_functions_emit() -> None:
             assert [dimension["Name"] for dimension in alarm["Dimensions"]] == ["service", "stack"]
 
 
-def test_a_silent_keeper_is_an_alarm_of_its_own() -> None:
-    alarm = of_type(templates.STACK, "AWS::CloudWatch::Alarm")["KeeperSilentAlarm"]
+def test_a_keeper_whose_schedule_is_off_is_an_alarm_of_its_own_whoever_else_wakes_it() -> None:
+    alarms = of_type(templates.STACK, "AWS::CloudWatch::Alarm")
+    alarm = alarms["KeeperOverdueAlarm"]
 
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("Moorings", "ScheduledRuns")
+    # A changed alarm keeps its state, and this metric has no data before the new function's first scheduled run: under
+    # its former name it would ring at every update from a stack that watched every run.
+    assert "KeeperSilentAlarm" not in alarms
     # A new alarm has no data yet, and acts on a change of its state alone: the first deployment rings nothing.
     assert alarm["TreatMissingData"] == "missing"
     assert alarm["InsufficientDataActions"] == alarm["AlarmActions"]

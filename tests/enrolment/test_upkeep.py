@@ -17,13 +17,14 @@ from tests.contracts.fakes import (
 )
 from tests.enrolment.audit import Audit, listening, metrics, totals
 from tests.enrolment.crash_paths import new_public_key
-from tests.enrolment.rig import NODE_ROLE, Rig, Wire, client_of, configuration, new_rig
+from tests.enrolment.rig import NODE_ROLE, Crash, Rig, Wire, client_of, configuration, new_rig
 
 from localcloud.aws.ssm.nodes import ManagedNodes
 from localcloud.clock import SteppedClock
 from localcloud.cloud import LocalCloud
 from localcloud.wire import Request, Response
 from moorings.enrolment import configuration as documents
+from moorings.enrolment.keeper import keep
 from moorings.enrolment.making import Maker
 from moorings.enrolment.model import LEASE, STACK_TAG
 from moorings.enrolment.upkeep import MOST_DEREGISTERED, Upkeep
@@ -305,6 +306,39 @@ def test_metrics_are_written_in_the_embedded_format(rig: Rig, capsys: pytest.Cap
         assert directive["Namespace"] == "Moorings"
         assert any("stack" in dimensions for dimensions in directive["Dimensions"])
         assert record["stack"] == rig.settings.stack
+
+
+@pytest.mark.parametrize(
+    ("event", "counted"),
+    [({"source": "aws.events"}, 1), ({"pool": "default"}, 0), ({"pool": "no such pool"}, 0), ({}, 0)],
+)
+def test_runs_of_the_schedule_alone_are_counted_as_such(
+    rig: Rig, capsys: pytest.CaptureFixture[str], event: dict[str, str], counted: int
+) -> None:
+    """Wakes may come all the time: they must not hide from the alarm that the schedule is off."""
+    environment = rig.environment()
+    keep(event, enrolment=environment)
+    environment.journal.flush()
+
+    assert totals(capsys.readouterr().out).get("ScheduledRuns", 0) == counted
+
+
+def test_a_scheduled_run_that_fails_or_is_cut_off_has_been_made_by_the_schedule(
+    rig: Rig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """There are other alarms for it; nobody flushes anything for a function that has run into its timeout."""
+
+    def cut_off(wire: Wire) -> Wire:
+        def gone(request: Request) -> Response:
+            raise Crash
+
+        return gone
+
+    environment = rig.environment()
+    with rig.wired(cut_off), pytest.raises(Crash):
+        keep({"source": "aws.events"}, enrolment=environment)
+
+    assert totals(capsys.readouterr().out) == {"ScheduledRuns": 1}
 
 
 def test_every_grant_has_one_audit_record(rig: Rig, audit: Audit) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 from moorings.enrolment.assembly import UNHURRIED, Enrolment
 from moorings.settings import enrolment_settings, in_function
 
+SCHEDULE = "aws.events"  # the source that EventBridge gives to the event of a schedule
+
 
 @cache
 def _enrolment() -> Enrolment:
@@ -33,6 +35,11 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, str]:
 
 def keep(event: Mapping[str, Any], *, enrolment: Enrolment) -> None:
     """Do what `event` asks for."""
+    if event.get("source") == SCHEDULE:
+        # For the alarm of a schedule that is off, which wakes would hide. Written at once: the schedule has made a run
+        # that is cut off later, too.
+        enrolment.journal.count("ScheduledRuns")
+        enrolment.journal.flush()
     pool = event.get("pool")
     if isinstance(pool, str):
         enrolment.upkeep.prepare(pool)
