@@ -1,12 +1,16 @@
 """Stacks: what fails them, how they roll back, how they change and go."""
 
+import json
 from collections.abc import Callable
+from threading import Event
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from tests.localcloud.cloudformation.conftest import Made
 
 from localcloud.aws.cloudformation.registry import registry
+from localcloud.aws.cloudformation.types import Failed
 
 PARAMETER = {"Type": "AWS::SSM::Parameter"}
 
@@ -454,3 +458,84 @@ def test_private_names_in_a_network_without_dns_fail_the_stack(create: Callable[
 
     assert stack.status == "ROLLBACK_COMPLETE"
     assert "requires both enableDnsSupport and enableDnsHostnames VPC attributes" in stack.reason("Endpoint")
+
+
+def test_a_stack_is_deleted_while_it_is_made(deployer: Any, cloud: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is being made is made to its end and goes again; the rest is not begun."""
+    reached, go_on = Event(), Event()
+    kind = type(registry()["AWS::SSM::Parameter"])
+    create_one = kind.create
+
+    def held(self: Any, *given: Any) -> Any:
+        reached.set()
+        assert go_on.wait(10)
+        return create_one(self, *given)
+
+    named = {"Properties": {"Name": "/made-and-gone", "Type": "String", "Value": "v"}}
+    template = {"Resources": {"A": parameter("v", **named), "B": parameter("v", DependsOn="A")}}
+    client = deployer.client
+    with monkeypatch.context() as patched:
+        patched.setattr(kind, "create", held)
+        stack = client.create_stack(StackName="regretted", TemplateBody=json.dumps(template))["StackId"]
+        assert reached.wait(10)
+        client.delete_stack(StackName="regretted")
+        under_way = client.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]
+        go_on.set()
+        deployer.settle()
+
+    made = Made(deployer, "regretted", stack)
+    assert (under_way, made.status) == ("DELETE_IN_PROGRESS", "DELETE_COMPLETE")
+    assert [status for name, status, _ in made.events() if name == "regretted"] == [
+        "CREATE_IN_PROGRESS", "DELETE_IN_PROGRESS", "DELETE_COMPLETE",
+    ]  # fmt: skip
+    assert not any(name == "B" for name, _, _ in made.events())
+    assert stored(cloud, "/made-and-gone") is None
+
+
+def test_a_creation_that_fails_while_the_stack_is_deleted_rolls_nothing_back(
+    deployer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached, go_on = Event(), Event()
+
+    def refused(*_: Any) -> None:
+        reached.set()
+        assert go_on.wait(10)
+        raise Failed("no such thing")
+
+    client = deployer.client
+    with monkeypatch.context() as patched:
+        patched.setattr(type(registry()["AWS::SSM::Parameter"]), "create", refused)
+        template = json.dumps({"Resources": {"A": parameter("v")}})
+        stack = client.create_stack(StackName="hopeless", TemplateBody=template)["StackId"]
+        assert reached.wait(10)
+        client.delete_stack(StackName=stack)
+        go_on.set()
+        deployer.settle()
+
+    made = Made(deployer, "hopeless", stack)
+    assert made.status == "DELETE_COMPLETE"
+    assert not any(status.startswith("ROLLBACK") for _, status, _ in made.events())
+
+
+def test_an_update_under_way_is_not_cut_short_by_a_deletion(
+    create: Callable[..., Any], deployer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached, go_on = Event(), Event()
+    stack = create({"Resources": {"A": parameter("v")}})
+
+    def held(_: Any, __: Any, made: Any, *___: Any) -> Any:
+        reached.set()
+        assert go_on.wait(10)
+        return made
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(registry()["AWS::SSM::Parameter"]), "update", held)
+        body = json.dumps({"Resources": {"A": parameter("w")}})
+        deployer.client.update_stack(StackName=stack.name, TemplateBody=body)
+        assert reached.wait(10)
+        with pytest.raises(ClientError, match="cannot be deleted while in status UPDATE_IN_PROGRESS"):
+            deployer.client.delete_stack(StackName=stack.name)
+        go_on.set()
+        deployer.settle()
+
+    assert stack.status == "UPDATE_COMPLETE"

@@ -19,6 +19,8 @@ from localcloud.aws.cloudformation.template import ResourceDefinition
 from localcloud.aws.cloudformation.types import Clients, Failed, Place, ResourceType
 from localcloud.clock import Clock
 
+_CREATING = "CREATE_IN_PROGRESS"
+
 
 @dataclass(frozen=True, slots=True)
 class _Undo:
@@ -43,16 +45,21 @@ class Engine:
         self._imports = imports
 
     def create(self, stack: Stack, plan: Plan, *, claim_exports: Callable[[Stack], None]) -> None:
-        """Make the whole stack, or roll it back as its OnFailure says."""
+        """Make the whole stack, or roll it back as its OnFailure says.
+
+        Once the stack is being deleted nothing further is made; what was made is left to the deletion.
+        """
         try:
             self._refuse_unmade(stack, plan, verb="CREATE")
             for definition in plan.order:
+                if stack.status != _CREATING:
+                    return
                 self._create_one(stack, plan, definition, undo=[])
             self._put_outputs(stack, plan, claim_exports)
         except Stop as stop:
             self._roll_back_creation(stack, str(stop))
             return
-        stack.note(at=self._clock.now(), status="CREATE_COMPLETE")
+        stack.turn("CREATE_COMPLETE", at=self._clock.now(), after=_CREATING)
 
     def update(self, stack: Stack, plan: Plan, *, claim_exports: Callable[[Stack], None]) -> None:
         """Bring the stack to `plan`, or back to what it was."""
@@ -217,14 +224,15 @@ class Engine:
 
     def _roll_back_creation(self, stack: Stack, reason: str) -> None:
         if stack.on_failure == "DO_NOTHING":
-            stack.note(at=self._clock.now(), status="CREATE_FAILED", reason=reason)
+            stack.turn("CREATE_FAILED", at=self._clock.now(), after=_CREATING, reason=reason)
             return
         requested = f"{reason} {'Rollback' if stack.on_failure == 'ROLLBACK' else 'Delete'} requested by user."
         if stack.on_failure == "DELETE":
-            stack.note(at=self._clock.now(), status="DELETE_IN_PROGRESS", reason=requested)
-            self.delete(stack)
+            if stack.turn("DELETE_IN_PROGRESS", at=self._clock.now(), after=_CREATING, reason=requested):
+                self.delete(stack)
             return
-        stack.note(at=self._clock.now(), status="ROLLBACK_IN_PROGRESS", reason=requested)
+        if not stack.turn("ROLLBACK_IN_PROGRESS", at=self._clock.now(), after=_CREATING, reason=requested):
+            return
         failed = self._remove_all(stack, retain=frozenset(), creating=True)
         if failed:
             names = ", ".join(failed)

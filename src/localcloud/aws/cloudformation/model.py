@@ -1,5 +1,6 @@
 """Stacks as the engine keeps them: resources, events, change sets."""
 
+import threading
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -105,6 +106,16 @@ class Stack:
     on_failure: str = "ROLLBACK"
     protected: bool = False
     token: str = ""
+    operation: threading.Thread | None = None  # the last one that was begun
+    turning: threading.Lock = field(default_factory=threading.Lock, repr=False)  # a deletion may meet a creation
+
+    def turn(self, status: str, *, at: datetime, after: str, reason: str = "") -> bool:
+        """Note the stack's next status if it still is in `after`; False if somebody has turned it elsewhere."""
+        with self.turning:
+            if self.status != after:
+                return False
+            self.note(at=at, status=status, reason=reason)
+            return True
 
     def note(self, *, at: datetime, status: str, reason: str = "", resource: StackResource | None = None) -> None:
         """Add an event about `resource`, or about the stack itself, and make it the current status."""

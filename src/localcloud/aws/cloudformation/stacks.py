@@ -95,10 +95,13 @@ class Stacks:
             stack.on_failure, stack.protected, stack.token = on_failure, protected, token
             plan = self.plan(region, name, stack.id, wanted)
             self._stacks.setdefault(region, {})[stack.id] = stack
-            stack.note(at=self._world.clock.now(), status="CREATE_IN_PROGRESS", reason="User Initiated")
+            self._start_create(region, stack, plan, caller)
+        return stack
+
+    def _start_create(self, region: str, stack: Stack, plan: Plan, caller: Principal) -> None:
+        stack.note(at=self._world.clock.now(), status="CREATE_IN_PROGRESS", reason="User Initiated")
         engine = self._engine(region, caller)
         self._run(lambda: engine.create(stack, plan, claim_exports=self._claimer(region)), stack)
-        return stack
 
     def begin_update(self, region: str, stack: Stack, wanted: Wanted, *, caller: Principal, token: str) -> None:
         """Start updating a stack."""
@@ -117,13 +120,16 @@ class Stacks:
         self._run(lambda: engine.update(stack, plan, claim_exports=self._claimer(region)), stack)
 
     def begin_delete(self, region: str, stack: Stack, *, caller: Principal, retain: frozenset[str], token: str) -> None:
-        """Start removing a stack; one that is being removed or is gone is left alone."""
-        with self._lock:
+        """Start removing a stack; one that is being removed or is gone is left alone.
+
+        A stack that is being made takes it too: nothing further is made, and what was made goes.
+        """
+        with self._lock, stack.turning:
             if stack.status in {"DELETE_IN_PROGRESS", "DELETE_COMPLETE"}:
                 return
             if stack.protected:
                 raise invalid(f"Stack [{stack.name}] cannot be deleted while TerminationProtection is enabled")
-            if stack.is_busy:
+            if stack.is_busy and stack.status != "CREATE_IN_PROGRESS":
                 raise invalid(f"Stack [{stack.id}] cannot be deleted while in status {stack.status}")
             if retain and stack.status != "DELETE_FAILED":
                 raise invalid(
@@ -133,8 +139,8 @@ class Stacks:
             stack.change_sets.clear()
             stack.token = token
             stack.note(at=self._world.clock.now(), status="DELETE_IN_PROGRESS", reason="User Initiated")
-        engine = self._engine(region, caller)
-        self._run(lambda: engine.delete(stack, retain=retain), stack)
+            engine = self._engine(region, caller)
+            self._run(lambda: engine.delete(stack, retain=retain), stack)
 
     def add_change_set(
         self, region: str, stack_name: str, wanted: Wanted, *, name: str, kind: str, description: str
@@ -190,9 +196,7 @@ class Stacks:
                 self._start_update(region, stack, plan, caller, token)
                 return
             stack.token, stack.on_failure, stack.wanted = token, on_failure, change_set.wanted
-            stack.note(at=self._world.clock.now(), status="CREATE_IN_PROGRESS", reason="User Initiated")
-        engine = self._engine(region, caller)
-        self._run(lambda: engine.create(stack, plan, claim_exports=self._claimer(region)), stack)
+            self._start_create(region, stack, plan, caller)
 
     def exports(self, region: str) -> Iterator[tuple[Stack, str, str]]:
         """Every export of the Region: stack, name, value."""
@@ -264,7 +268,12 @@ class Stacks:
         )
 
     def _run(self, work: Callable[[], None], stack: Stack) -> None:
+        """Start an operation under the lock that its status was set under; it begins once the one before has ended."""
+        before = stack.operation
+
         def run() -> None:
+            if before is not None:  # still at work only if it is a creation that a deletion cuts short
+                before.join()
             try:
                 work()
             except Exception as error:  # the outermost door of an operation: a bug of ours must not leave it running
@@ -276,6 +285,7 @@ class Stacks:
         thread = threading.Thread(target=run, name=f"cloudformation-{stack.name}", daemon=True)
         self._threads = [one for one in self._threads if one.is_alive()]
         self._threads.append(thread)
+        stack.operation = thread
         thread.start()
 
     def _claimer(self, region: str) -> Callable[[Stack], None]:
