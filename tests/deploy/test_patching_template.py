@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from tests.deploy.cfn import leaves, of_type, template
 
@@ -222,6 +223,15 @@ def test_a_report_that_stays_incomplete_rings_and_one_that_the_keeper_makes_good
     assert alarm["EvaluationPeriods"] > 1  # a single failure is in one of them
     assert "DatapointsToAlarm" not in alarm
     assert alarm["TreatMissingData"] == "notBreaching"
+
+
+@pytest.mark.parametrize("name", ["UpkeepFailedAlarm", "KeeperErrorsAlarm"])
+def test_a_run_that_keeps_failing_fails_in_every_period_of_the_alarm(name: str) -> None:
+    """One period without a failure, and the alarm tells that all is well, and rings again ten minutes later."""
+    period = timedelta(seconds=of_type(NAME, "AWS::CloudWatch::Alarm")[name]["Period"])
+
+    # The keeper looks at the first of its runs that begins after the pause.
+    assert period > upkeep.AFTER_A_FAILURE + upkeep.EVERY
 
 
 def test_every_log_group_ends_somewhere() -> None:

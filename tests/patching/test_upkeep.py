@@ -26,7 +26,7 @@ from moorings.patching.model import (
 )
 from moorings.patching.outside import Deadline
 from moorings.patching.ports import AzureRefused
-from moorings.patching.upkeep import EVERY, LONGEST_RESTORE, ONE_RUN
+from moorings.patching.upkeep import AFTER_A_FAILURE, EVERY, LONGEST_RESTORE, ONE_RUN
 
 EXECUTION = "11111111-2222-4333-8444-555555555555"
 OTHER = "99999999-2222-4333-8444-555555555555"
@@ -319,7 +319,7 @@ def test_one_run_that_fails_holds_up_none(ground: Ground) -> None:
 
     assert ground.stage.record(OTHER).phase is Phase.OVER
     assert waiting.phase is Phase.DESCRIBED
-    assert waiting.look_at == ground.stage.clock.now() + LOOK_AGAIN
+    assert waiting.look_at == ground.stage.clock.now() + AFTER_A_FAILURE
     assert "UpkeepFailed" in ground.stage.notebook.metrics
 
 
@@ -335,7 +335,7 @@ def test_a_run_that_meets_a_bug_waits_for_its_next_turn_as_any_that_fails(ground
     with pytest.raises(KeyError):  # Lambda must show it as an error
         ground.keep()
 
-    assert ground.stage.record(EXECUTION).look_at == ground.stage.clock.now() + LOOK_AGAIN
+    assert ground.stage.record(EXECUTION).look_at == ground.stage.clock.now() + AFTER_A_FAILURE
     assert ground.stage.notebook.metrics == ["UpkeepFailed"]
     ground.keep()  # looks at nothing, and so meets no bug
 

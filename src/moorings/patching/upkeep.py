@@ -278,7 +278,8 @@ def _pause_after_failure(run: Run, now: datetime) -> timedelta:
     """When to try again: what only waits to be deleted has time, the more the longer Azure does not let it go."""
     if run.phase is Phase.OVER and run.expires_at is not None and run.expires_at <= now:
         return until_next(now, run.expires_at)
-    return _patience(run)
+    # In each 5 minutes at least once, the period of the alarm: else it would go and come back for as long as it lasts.
+    return min(_patience(run), AFTER_A_FAILURE)
 
 
 def _patience(run: Run) -> timedelta:
