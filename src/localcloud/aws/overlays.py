@@ -8,7 +8,7 @@ uses `motobridge.pass_on`.
 
 from collections.abc import Mapping
 
-from localcloud.aws import event_bus, identity, notifications, private_dns, web_identity
+from localcloud.aws import event_bus, identity, notifications, object_deletions, private_dns, web_identity
 from localcloud.aws.apigateway import operations as apigateway
 from localcloud.aws.call import Operation
 from localcloud.aws.cloudformation import operations as cloudformation
@@ -25,6 +25,7 @@ OWNERS = (
     notifications.operations,
     event_bus.operations,
     private_dns.operations,
+    object_deletions.operations,
     iam.operations,
     simulation.operations,
     dynamodb.operations,

@@ -44,6 +44,9 @@ NODE_TABLE: Mapping[tuple[str, str], Entry] = {
 }
 """The same for managed nodes, whose role's token is good for all APIs; what only the agent calls is in here alone."""
 
+EACH_BY_ITSELF: frozenset[tuple[str, str]] = frozenset({("s3", "DeleteObjects")})
+"""Calls that go on without the resources on which the caller has no right, and tell of each."""
+
 KNOWN_ACTIONS: frozenset[str] = frozenset(
     action for entry in (*TABLE.values(), *NODE_TABLE.values()) for action in entry.actions
 )

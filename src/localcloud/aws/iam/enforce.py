@@ -29,14 +29,12 @@ def authorise(call: Call, world: World) -> tuple[Use, ...]:
     """What the caller's own policies were needed for, in the order asked; of the operator, what a role would need.
 
     Raises ServiceError in the called service's words if a right is missing or the table does not know the operation.
+    A call that answers for each resource by itself is not refused: it asks `lacking` what it has to do without.
     What a key policy grants by itself is not in the answer: no identity-based policy was needed for it.
     """
-    principal = call.principal
-    root = principal.kind is Kind.ROOT
-    table = actions.NODE_TABLE if principal.kind is Kind.NODE else actions.TABLE
-    directory = WorldDirectory(world, call.region)
+    root = call.principal.kind is Kind.ROOT
     try:
-        rights = actions.required(call, directory, table=table)
+        rights = _required(call, world)
     except KeyError as missing:
         if root:
             return ()  # the operation itself says what is missing
@@ -46,6 +44,8 @@ def authorise(call: Call, world: World) -> tuple[Use, ...]:
         return tuple(Use(action=right.action, resource=right.resource) for right in rights or ())
     if rights is None:
         raise denials.unlisted(call)
+    if (call.service, call.operation) in actions.EACH_BY_ITSELF:
+        rights = [right for right in rights if may(call, world, right)]
     return require(call, world, rights)
 
 
@@ -68,6 +68,16 @@ def may(call: Call, world: World, right: Right) -> bool:
     except ServiceError:
         return False
     return True
+
+
+def lacking(call: Call, world: World) -> list[Right]:
+    """Which of the rights that a call needs its caller does not have."""
+    return [right for right in _required(call, world) or () if not may(call, world, right)]
+
+
+def _required(call: Call, world: World) -> list[Right] | None:
+    table = actions.NODE_TABLE if call.principal.kind is Kind.NODE else actions.TABLE
+    return actions.required(call, WorldDirectory(world, call.region), table=table)
 
 
 def _asking(call: Call, world: World) -> "_Asking":
