@@ -1,7 +1,7 @@
 """Policies of buckets, judged with their conditions: moto looks at action and resource alone.
 
-What stands here decides only what a bucket's policy refuses to everybody; the caller's own rights are `aws/iam`'s. A call
-that goes on without some objects names them by `refusing`.
+What stands here decides only what a bucket's policy refuses to everybody; the caller's own rights are `aws/iam`'s.
+A call that goes on without some objects names them by `refusing`.
 """
 
 from collections.abc import Iterator, Set
