@@ -5,7 +5,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 ARGS ?=
-JOBS ?= auto
+# One worker more than cores: tests of servers wait as long as they work.
+JOBS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 # Byte code is kept even where the surroundings say otherwise: a run of the tests starts hundreds of processes.
 export PYTHONDONTWRITEBYTECODE :=
 

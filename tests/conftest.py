@@ -9,6 +9,7 @@ from functools import cache
 
 import botocore.loaders
 import botocore.useragent
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -25,6 +26,12 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 botocore.loaders.create_loader = cache(botocore.loaders.create_loader)
 # Every request names the SDK and its parts twice, and each part is cleaned sign by sign: a tenth of a call.
 botocore.useragent.sanitize_user_agent_string_component = cache(botocore.useragent.sanitize_user_agent_string_component)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Journeys first: they wait for servers half of their time, and workers that are done take from the end of others,
+    so the cloud and the servers that a file shares are started by one worker."""
+    items.sort(key=lambda item: "journeys" not in item.path.parts)
 
 
 def pytest_collection_finish() -> None:
